@@ -46,6 +46,15 @@ func (p Position) NextPass() Position {
 	return Position{Pass: p.Pass + 1, MaxOffset: p.MaxOffset, MaxAnnounced: maxAnnounced}
 }
 
+// PercentRead returns how much of the announced total is before the position, from 0 to 100. known is false without a total.
+func (p Position) PercentRead() (percent int64, known bool) {
+	total := p.AnnouncedLast
+	if !total.Known || total.N <= 0 {
+		return 0, false
+	}
+	return min(p.Offset, total.N) * 100 / total.N, true
+}
+
 // SameAs reports whether p and q are the same position of the same pass.
 func (p Position) SameAs(q Position) bool {
 	return p.Pass == q.Pass && p.Offset == q.Offset && p.Cursor == q.Cursor

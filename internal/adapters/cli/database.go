@@ -59,7 +59,7 @@ func (s *session) openDatabase(missing missingDatabase) (db Database, closeDatab
 	}
 	folder, hasDatabase, isPrivate := s.wiring.PrivateFolder(databaseURL)
 	if isPrivate && !hasDatabase && missing == mustExist {
-		return Database{}, nil, s.noDatabaseError("DATABASE_URL", folder+" has no database yet")
+		return Database{}, nil, s.noDatabaseError(folder + " has no database yet")
 	}
 	var release func() error
 	err = s.try(func(ctx context.Context) (err error) {
@@ -96,7 +96,7 @@ func (s *session) chooseFolder(missing missingDatabase) (string, error) {
 	case s.hasDatabase(dataFolder):
 		return dataFolder, nil
 	case missing == mustExist:
-		return "", s.noDatabaseError("DATABASE_URL", "not set, and "+dataFolder+" has no database")
+		return "", s.noDatabaseError("not set, and " + dataFolder + " has no database")
 	case s.screen.Kind() == terminal.Plain:
 		return "", settings.Missing("DATABASE_URL",
 			"postgres://user:password@host:5432/database, or "+embeddedPrefix+dataFolder+" for a private database in that folder, "+
@@ -111,8 +111,8 @@ func (s *session) hasDatabase(folder string) bool {
 	return hasDatabase
 }
 
-// noDatabaseError returns an Invalid error about a setting for which there is no database. It names the private databases nearby.
-func (s *session) noDatabaseError(setting, problem string) error {
+// noDatabaseError returns the Invalid error for a command that found no database. It names a private database nearby.
+func (s *session) noDatabaseError(problem string) error {
 	hint := "`pawl run` makes one, and `pawl demo` one to try it"
 	folder, _, isPrivate := s.wiring.PrivateFolder(s.settings.DatabaseURL)
 	candidates := []string{dataFolder, demoFolder}
@@ -125,5 +125,5 @@ func (s *session) noDatabaseError(setting, problem string) error {
 			break
 		}
 	}
-	return &domain.Error{Kind: domain.Invalid, Op: setting, Err: errors.New(problem), Hint: hint}
+	return &domain.Error{Kind: domain.Invalid, Op: "DATABASE_URL", Err: errors.New(problem), Hint: hint}
 }

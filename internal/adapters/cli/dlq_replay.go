@@ -65,10 +65,7 @@ func (c *dlqReplayCommand) Run(s *session) error {
 		write = writeReplayJSON
 	}
 	printErr := outputError(write(s.Stdout, report))
-	if err != nil { // err matters more than printErr
-		return err
-	}
-	return printErr
+	return cmp.Or(err, printErr)
 }
 
 // writeReplay writes the report for a person.

@@ -73,10 +73,7 @@ func (c *runCommand) dryRun(s *session) error {
 		write = func(w io.Writer, r dryRunJSON) error { return writeASCIIJSON(w, r) }
 	}
 	printErr := outputError(write(s.Stdout, count.sorted()))
-	if err != nil { // err matters more than printErr
-		return err
-	}
-	return printErr
+	return cmp.Or(err, printErr)
 }
 
 // A dryCount counts what a run would do with pages.

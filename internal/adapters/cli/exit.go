@@ -47,12 +47,13 @@ func exitCode(err error) int {
 // writeError writes to stderr, in one line, what failed and what the user can do. If a signal stopped the command, the line says so in
 // place of err. If the command was asked to stop, by a signal or by --max-pages, stopHint is what the user can do.
 func writeError(stderr io.Writer, s Settings, err error, stopHint string) {
-	if domain.KindOf(err) == domain.Stopped {
-		stopped := domain.Error{Kind: domain.Stopped, Op: "stopped", Err: errors.New("a signal asked for it"), Hint: stopHint}
-		if errors.Is(err, ingest.ErrMaxPages) {
-			stopped.Op, stopped.Err = domain.AsError(err).Op, domain.AsError(err).Err
-		}
-		err = &stopped
+	switch {
+	case errors.Is(err, ingest.ErrMaxPages):
+		asked := *domain.AsError(err)
+		asked.Hint = stopHint
+		err = &asked
+	case domain.KindOf(err) == domain.Stopped:
+		err = &domain.Error{Kind: domain.Stopped, Op: "stopped", Err: errors.New("a signal asked for it"), Hint: stopHint}
 	}
 	code, advice := exitCode(err), adviceOf(err)
 	if code == ExitBug && advice == "" {

@@ -1,14 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/progress"
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
-	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
 	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
@@ -73,10 +72,7 @@ func (c *runCommand) Run(s *session) error {
 		return err
 	}
 	printErr := c.print(s, sum, stoppedBy(err))
-	if err != nil { // err matters more than printErr
-		return err
-	}
-	return printErr
+	return cmp.Or(err, printErr)
 }
 
 // ingest prepares the schema of db and runs the runner. Meanwhile it shows the progress.
@@ -128,29 +124,4 @@ func (c *runCommand) print(s *session, sum domain.Summary, stoppedBy string) err
 	}
 	_, err := fmt.Fprintln(s.Stdout, "To see what was parked: pawl dlq list --summary")
 	return outputError(err)
-}
-
-// showProgress starts to show the progress of the tracker's run, as a live line, as log lines or as JSON. If the setting --progress is never,
-// it shows nothing. The caller must call stop before it writes a result to standard output.
-func (s *session) showProgress(tracker *progress.Tracker) (stop func()) {
-	switch {
-	case s.showsLiveLine():
-		return tracker.Show(s.screen)
-	case s.settings.Progress == settings.ProgressNever:
-		return func() {}
-	case s.settings.Progress == settings.ProgressJSON:
-		return tracker.Watch(func(snapshot progress.Snapshot, now time.Time) { writeProgressJSON(s.screen, snapshot, now) })
-	}
-	return tracker.Report(s.log)
-}
-
-// showsLiveLine reports whether to show a live line: always, never, or (auto) only on a terminal that can show it.
-func (s *session) showsLiveLine() bool {
-	switch s.settings.Progress {
-	case settings.ProgressAlways:
-		return true
-	case settings.ProgressAuto:
-		return s.screen.Kind() == terminal.Interactive
-	}
-	return false
 }

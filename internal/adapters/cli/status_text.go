@@ -53,8 +53,8 @@ func progressOf(s domain.StreamStatus) string {
 	state := "complete"
 	if !s.Checkpoint.Done {
 		state = "not complete"
-		if total.Known && total.N > 0 {
-			state = fmt.Sprintf("%d %% read", min(read, total.N)*100/total.N)
+		if percent, known := s.Checkpoint.PercentRead(); known {
+			state = fmt.Sprintf("%d %% read", percent)
 		}
 	}
 	if !total.Known {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -60,10 +61,7 @@ func (c *verifyCommand) Run(s *session) error {
 		return err
 	}
 	printErr := printReport(s.Stdout, report, err, c.JSON)
-	if err != nil { // err matters more than printErr
-		return err
-	}
-	return printErr
+	return cmp.Or(err, printErr)
 }
 
 // A verifyObserver shows which check is in progress and how far the walk through the API is.

@@ -147,7 +147,9 @@ func (r *request) checkOtherAPI(err error) error {
 	if r.otherAPI < enough {
 		return nil
 	}
-	return &domain.Error{Kind: domain.Invalid, Op: failure.Op, Err: failure.Err, Hint: failure.Hint, Status: failure.Status}
+	invalid := *failure
+	invalid.Kind = domain.Invalid
+	return &invalid
 }
 
 // requestAfter returns the request for the page that follows fetched, the answer to r.

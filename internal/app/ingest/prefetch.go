@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"iter"
+	"math"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ type prefetcher struct {
 	rejected rejectedPage     // the page that must be fetched again
 	decoding time.Duration    // the time that decoding took so far
 
-	maxPages int // the greatest number of pages in the next batch, see setStored
+	maxPages int // the greatest number of pages in the next batch, see batchStored
 	maxTotal int // the greatest number of pages in all batches together; 0 if there is no limit
 	stored   int // the number of pages in the batches that are stored
 }
@@ -112,9 +113,9 @@ func (p *prefetcher) repeat(batch []decodedPage, err error) bool {
 	return false
 }
 
-// setStored counts the pages of a batch that is stored. It also sets the greatest size of the next batch. Storing this one has taken the
+// batchStored counts the pages of a batch that is stored. It also sets the greatest size of the next batch. Storing this one has taken the
 // time took.
-func (p *prefetcher) setStored(pages int, took time.Duration) {
+func (p *prefetcher) batchStored(pages int, took time.Duration) {
 	p.stored += pages
 	timePerPage := max(took/time.Duration(pages), time.Nanosecond)
 	p.maxPages = int(min(max(maxBatchTime/timePerPage, 1), maxBatchPages))
@@ -176,16 +177,13 @@ func (p *prefetcher) start(ctx context.Context) {
 	fetchCtx, stopFetching := context.WithCancel(ctx)
 	decodeCtx, stopDecoding := withGrace(ctx, decodeGrace)
 	const capacity = maxPagesAhead + 1 // the pages that may wait and an error, so that no goroutine ever waits to send
-	maxPages := 0
-	if p.maxTotal > 0 {
-		maxPages = p.maxTotal - p.stored // all pages that are not stored are fetched again after refetch
-	}
+	allowed := p.pagesAllowed()
 	fetched := make(chan fetchResult, capacity)
 	decoded := make(chan decodedPage, capacity)
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer close(fetched)
-		p.fetchAll(fetchCtx, fetched, maxPages)
+		p.fetchAll(fetchCtx, fetched, allowed)
 	})
 	running.Go(func() {
 		defer close(decoded)
@@ -205,20 +203,23 @@ type fetchResult struct {
 	err  error
 }
 
-// isAtMaxTotal reports whether the greatest number of pages is stored.
-func (p *prefetcher) isAtMaxTotal() bool { return p.maxTotal > 0 && p.stored >= p.maxTotal }
+// pagesAllowed returns how many pages may still be stored. Pages that wait do not count as stored, because refetch drops them.
+func (p *prefetcher) pagesAllowed() int {
+	if p.maxTotal == 0 {
+		return math.MaxInt
+	}
+	return p.maxTotal - p.stored
+}
 
-// fetchAll sends the pages up to the end of the pass, or up to an error, to fetched. It sends at most maxPages pages, unless maxPages
-// is 0.
-func (p *prefetcher) fetchAll(ctx context.Context, fetched chan<- fetchResult, maxPages int) {
-	pages := 0
+// fetchAll sends the pages up to the end of the pass, or up to an error, to fetched, but at most as many as are allowed.
+func (p *prefetcher) fetchAll(ctx context.Context, fetched chan<- fetchResult, allowed int) {
 	for page, err := range p.fetcher.pages(ctx) {
 		if err == nil {
 			p.waiting.addFetched(page.Page.Receipt.Bytes)
 		}
 		fetched <- fetchResult{page, err}
-		pages++
-		if pages == maxPages {
+		allowed--
+		if allowed == 0 {
 			return
 		}
 		p.waiting.waitForRoom(ctx) // if ctx ends, the next request fails

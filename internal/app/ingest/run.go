@@ -157,13 +157,13 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 		if err != nil {
 			return checkpoint, err
 		}
-		prefetcher.setStored(len(pages), took)
+		prefetcher.batchStored(len(pages), took)
 		checkpoint = res.Checkpoint
 		sum.add(batch, res) // the counts of res come from the database (I5)
 		r.observer.Committed(batch, res)
 		r.release(batch)
 	}
-	if prefetcher.isAtMaxTotal() && !checkpoint.Done {
+	if prefetcher.pagesAllowed() <= 0 && !checkpoint.Done {
 		return checkpoint, maxPagesError(r.opts.MaxPages, checkpoint)
 	}
 	return checkpoint, nil
@@ -172,9 +172,8 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 // maxPagesError returns the error of a run that has stored its last page before the end of the pass.
 func maxPagesError(pages int, checkpoint domain.Checkpoint) error {
 	read := fmt.Sprintf("%d records read", checkpoint.Offset)
-	if total := checkpoint.AnnouncedLast; total.Known && total.N > 0 {
-		const percent = 100
-		read = fmt.Sprintf("%d %% read", min(checkpoint.Offset*percent/total.N, percent))
+	if percent, known := checkpoint.PercentRead(); known {
+		read = fmt.Sprintf("%d %% read", percent)
 	}
 	return &domain.Error{
 		Kind: domain.Stopped, Op: fmt.Sprintf("stopped after page %d of this run", pages), Err: fmt.Errorf("%w, %s", ErrMaxPages, read),

@@ -6,7 +6,34 @@ import (
 	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/progress"
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
+	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
 )
+
+// showProgress starts to show the progress of the tracker's run, as a live line, as log lines or as JSON. If the setting --progress is never,
+// it shows nothing. The caller must call stop before it writes a result to standard output.
+func (s *session) showProgress(tracker *progress.Tracker) (stop func()) {
+	switch {
+	case s.showsLiveLine():
+		return tracker.Show(s.screen)
+	case s.settings.Progress == settings.ProgressNever:
+		return func() {}
+	case s.settings.Progress == settings.ProgressJSON:
+		return tracker.Watch(func(snapshot progress.Snapshot, now time.Time) { writeProgressJSON(s.screen, snapshot, now) })
+	}
+	return tracker.Report(s.log)
+}
+
+// showsLiveLine reports whether to show a live line: always, never, or (auto) only on a terminal that can show it.
+func (s *session) showsLiveLine() bool {
+	switch s.settings.Progress {
+	case settings.ProgressAlways:
+		return true
+	case settings.ProgressAuto:
+		return s.screen.Kind() == terminal.Interactive
+	}
+	return false
+}
 
 // progressJSON is one line of `pawl run --progress json`.
 type progressJSON struct {
@@ -25,14 +52,14 @@ type progressJSON struct {
 // writeProgressJSON writes s as a JSON object on one line. It ignores an error of w, because a run does not end for lack of a reader.
 func writeProgressJSON(w io.Writer, s progress.Snapshot, now time.Time) {
 	out := progressJSON{
-		Time: now.UTC().Format(time.RFC3339), State: s.State.String(), Events: s.Offset, PerSecond: s.PerSecond,
+		Time: formatTime(now), State: s.State.String(), Events: s.Offset, PerSecond: s.PerSecond,
 		LeftSeconds: seconds(s.Left), LeftByQuota: s.LeftByQuota, Retries: s.Retries,
 	}
 	if s.Total.Known {
 		out.Of = &s.Total.N
 	}
 	if s.State == progress.Waiting {
-		out.WaitingUntil, out.RateLimit = s.Wait.Until.UTC().Format(time.RFC3339), s.Wait.ForRateLimit()
+		out.WaitingUntil, out.RateLimit = formatTime(s.Wait.Until), s.Wait.ForRateLimit()
 	}
 	_ = json.NewEncoder(w).Encode(out)
 }
