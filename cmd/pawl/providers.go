@@ -145,7 +145,7 @@ func newVerifyOptions(
 	return verifyOptions, nil
 }
 
-// readPages is the function Pages of cli.Wiring.
+// readPages implements the function Pages of cli.Wiring.
 func readPages(
 	ctx context.Context, s cli.Settings, policy retry.Policy, observer ingest.FetchObserver,
 ) (iter.Seq2[domain.DecodedPage, error], error) {
@@ -187,7 +187,7 @@ func newStore(pool *pgxpool.Pool, options cli.RunOptions) (*postgres.Store, func
 	return store, store.Close
 }
 
-// privateFolder is the function PrivateFolder of cli.Wiring.
+// privateFolder implements the function PrivateFolder of cli.Wiring.
 func privateFolder(databaseURL string) (dir string, hasDatabase, isPrivate bool) {
 	dir, isPrivate = embeddedpg.Folder(databaseURL)
 	return dir, isPrivate && embeddedpg.HasDatabase(dir), isPrivate

@@ -110,7 +110,7 @@ SELECT stream FROM checkpoints ORDER BY stream;
 -- database may have a stream with the same name.
 SELECT pg_try_advisory_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || @stream::text, 0));
 
--- name: CheckpointForgetEmpty :execrows
+-- name: CheckpointForgetEmpty :exec
 -- Deletes the checkpoint of a claim that has stored no page. It keeps a checkpoint that says until when the rate limit holds the stream. If
 -- a commit is in progress, the statement waits for it, and then sees its page.
 DELETE FROM checkpoints

@@ -1,4 +1,4 @@
--- name: RunnerReport :execrows
+-- name: RunnerReport :exec
 -- Stores what a runner does. It does nothing if another claim holds the stream. The clock is that of the database server, because the
 -- clocks of the machines may differ: wait_ms is the time until the state ends, and error_age_ms is the time since the last error.
 --

@@ -55,7 +55,7 @@ ORDER BY a.xact_start NULLS LAST
 LIMIT 1;
 
 -- name: SnapshotExport :one
--- Returns the id of a snapshot of what the transaction sees. Other sessions can read with it until the transaction ends.
+-- Returns the id of a snapshot of what other transactions have committed. Other sessions can read with it until the transaction ends.
 SELECT pg_catalog.pg_export_snapshot()::text AS snapshot;
 
 -- name: SessionNow :one

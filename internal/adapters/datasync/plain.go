@@ -183,7 +183,7 @@ func skipPlainSpace(data []byte, at int) int {
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
 
 // readText reads a string without escapes. The text shares the memory of data, as the event's properties do. Sharing is safe,
-// because nothing changes the body of a page. Copying the four texts of an event would make decoding take 30 % longer. Looking
+// because nothing changes the body of a page before domain.Page.Release. Copying the four texts of an event would make decoding take 30 % longer. Looking
 // them up in a cache of repeated texts would make it take 20 % longer.
 func readText(data []byte, at int, text *string) int {
 	if at >= len(data) || data[at] != '"' {

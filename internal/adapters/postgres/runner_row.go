@@ -68,7 +68,7 @@ func (r *runnerRow) write(ctx context.Context, db dbsqlc.DBTX) {
 		_, _ = db.Exec(ctx, "SELECT 1")
 		return
 	}
-	_, err := dbsqlc.New(db).RunnerReport(ctx, params)
+	err := dbsqlc.New(db).RunnerReport(ctx, params)
 	if _, isRefused := errors.AsType[*pgconn.PgError](err); !isRefused {
 		return // other errors mean that the connection is lost
 	}
@@ -89,7 +89,7 @@ func (r *runnerRow) finish(ctx context.Context, db dbsqlc.DBTX) {
 	claim, hasFailed := r.claim, r.state.Activity == domain.ActivityFailed
 	r.mu.Unlock()
 	if hasFailed { // an error does no harm: the stream stays, and the next run continues it
-		_, _ = dbsqlc.New(db).CheckpointForgetEmpty(ctx, dbsqlc.CheckpointForgetEmptyParams{
+		_ = dbsqlc.New(db).CheckpointForgetEmpty(ctx, dbsqlc.CheckpointForgetEmptyParams{
 			Stream: claim.Stream.String(), Token: claim.Token,
 		})
 	}

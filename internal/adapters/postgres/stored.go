@@ -25,6 +25,7 @@ func (w *batchWriter) compareRows(
 	ctx context.Context, rows []row, res []storedEvents, other *otherSession,
 ) (missing []row, err error) {
 	unsure := make([][]domain.DecodedEvent, len(w.pages)) // in each page, the events that PostgreSQL must compare
+	defer w.buffers.dropEvents()
 	lookUps, err := w.lookUp(ctx, rows, other)
 	if err != nil {
 		return nil, err
@@ -91,7 +92,15 @@ type rowLookUp struct {
 	unsure     [][]domain.DecodedEvent // for each page, the other events whose ids are stored
 }
 
-// reset prepares the look-up of rows. It uses the memory of the last look-up again.
+// dropEvents drops all references to the pages of the batch, which Commit must not keep. It keeps the memory for rows.
+func (b *rowBuffers) dropEvents() {
+	for i := range b.lookUps {
+		l := &b.lookUps[i]
+		l.batch, l.rows, l.unsure = nil, nil, nil
+	}
+}
+
+// reset prepares the look-up of rows. It uses the memory for ids and stored of the last look-up again.
 func (l *rowLookUp) reset(w *batchWriter, rows []row) {
 	l.batch, l.rows = w, rows
 	l.stored = slices.Grow(l.stored[:0], len(rows))[:len(rows)]

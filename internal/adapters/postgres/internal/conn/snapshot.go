@@ -12,8 +12,8 @@ import (
 // snapshotID is the form of an id that pg_export_snapshot returns.
 var snapshotID = regexp.MustCompile(`^[0-9A-F]+(-[0-9A-F]+)+$`)
 
-// ReadSnapshot runs read in a read-only transaction of another session, which sees exactly what the transaction sees that has exported
-// the snapshot. That transaction must not end before ReadSnapshot returns. If the pool connects to another server or database,
+// ReadSnapshot runs read in a read-only transaction of another session, which sees what other
+// transactions had committed when a transaction exported the snapshot. That transaction must not end before ReadSnapshot returns. If the pool connects to another server or database,
 // ReadSnapshot returns an error.
 //
 // ReadSnapshot limits no time. The caller's context must do it.

@@ -212,7 +212,7 @@ func (q *Queries) CheckpointCount(ctx context.Context, arg CheckpointCountParams
 	return i, err
 }
 
-const checkpointForgetEmpty = `-- name: CheckpointForgetEmpty :execrows
+const checkpointForgetEmpty = `-- name: CheckpointForgetEmpty :exec
 DELETE FROM checkpoints
 WHERE stream = $1 AND token = $2 AND seq = 0 AND (held_until IS NULL OR held_until <= now())
 `
@@ -224,12 +224,9 @@ type CheckpointForgetEmptyParams struct {
 
 // Deletes the checkpoint of a claim that has stored no page. It keeps a checkpoint that says until when the rate limit holds the stream. If
 // a commit is in progress, the statement waits for it, and then sees its page.
-func (q *Queries) CheckpointForgetEmpty(ctx context.Context, arg CheckpointForgetEmptyParams) (int64, error) {
-	result, err := q.db.Exec(ctx, checkpointForgetEmpty, arg.Stream, arg.Token)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) CheckpointForgetEmpty(ctx context.Context, arg CheckpointForgetEmptyParams) error {
+	_, err := q.db.Exec(ctx, checkpointForgetEmpty, arg.Stream, arg.Token)
+	return err
 }
 
 const checkpointGetForUpdate = `-- name: CheckpointGetForUpdate :one
