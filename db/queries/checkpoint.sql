@@ -10,16 +10,16 @@ WHERE c.source_url = excluded.source_url OR c.seq = 0
 RETURNING *;
 
 -- name: CheckpointAdvance :one
--- Locks the checkpoint, moves it and reserves the ids of the ledger rows. It is the first statement of every commit (invariant I3
--- of package domain). It returns no row if the checkpoint belongs to another claim, or is not at from_seq, from_pass, from_position and
--- from_cursor.
+-- Locks the checkpoint, moves it and reserves new_ids ids of ledger rows. It is the fence of every commit (invariant I3 of package
+-- domain). It returns no row if the checkpoint belongs to another claim, or is not at from_seq, from_pass, from_position and from_cursor.
 --
 -- last_page_id is the greatest id in the ledger. has_open_letters reports whether the stream has an open dead letter that an event
 -- of the batch may supersede. repeated is the number, counted from 1, of the first page in the batch that repeats a page in the
 -- ledger, in the same pass. It is 0 if no page does. OFFSET 0 makes the planner look up each page by the index.
 --
 -- If this statement waits for the row, its sub-queries do not see what was committed meanwhile. This does no harm, because only
--- the holder of the claim adds pages. If another runner has moved the checkpoint meanwhile, this statement finds no row.
+-- the holder of the claim adds pages, and the new ids are reserved after the wait. If another runner has moved the checkpoint meanwhile,
+-- this statement finds no row.
 UPDATE checkpoints AS c
 SET seq               = @to_seq,
     pass              = @pass,
@@ -36,7 +36,7 @@ WHERE c.stream = @stream AND c.token = @token AND c.epoch = @epoch AND c.seq = @
   AND c.pass = @from_pass AND c.position = @from_position AND c.cursor = @from_cursor
 RETURNING ARRAY(
     SELECT nextval(pg_get_serial_sequence('pages', 'id'))
-    FROM generate_series(1, cardinality(@passes::bigint[]))
+    FROM generate_series(1, @new_ids::bigint)
 )::bigint[] AS page_ids, coalesce((SELECT max(p.id) FROM pages AS p), 0)::bigint AS last_page_id, EXISTS (
     SELECT FROM dead_letters AS l
     WHERE l.stream = c.stream AND l.resolved_at IS NULL AND l.reason <> 'conflict' AND l.event_id IS NOT NULL
@@ -63,6 +63,10 @@ RETURNING *;
 -- Returns the checkpoint and locks its row. If another transaction has locked the row, the statement waits until that transaction
 -- ends. So it sees whether an unanswered COMMIT happened (I4).
 SELECT * FROM checkpoints WHERE stream = @stream FOR UPDATE;
+
+-- name: CheckpointLockRow :exec
+-- Locks the checkpoint until the end of the transaction. Later statements of the transaction see all rows of the stream's ledger.
+SELECT FROM checkpoints WHERE stream = @stream FOR UPDATE;
 
 -- name: CheckpointStored :one
 -- records is the number of the stream's records that are stored or parked, each counted once. It leaves out the dead letters

@@ -43,6 +43,13 @@ SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id,
 -- again. setval could do this in one step, but it needs a privilege that a writer may not have.
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id FROM generate_series(1, @pages::bigint);
 
+-- name: PageHasGreater :one
+-- Reports whether rows with the ids from first_id to last_id would come too late for a program that follows the stream by page_id, or
+-- whether such an id is taken. The transaction must have locked the checkpoint's row.
+SELECT EXISTS (
+    SELECT FROM pages AS p WHERE p.id >= @first_id AND (p.stream = @stream OR p.id <= @last_id)
+)::boolean AS has_greater;
+
 -- name: PageLatest :many
 -- Returns the last pages of the stream, the last one first.
 SELECT p.seq, p.pass, p.received, p.inserted, p.duplicate, p.parked, p.committed_at

@@ -54,10 +54,6 @@ GROUP BY l.pid, a.application_name, a.xact_start
 ORDER BY a.xact_start NULLS LAST
 LIMIT 1;
 
--- name: SnapshotExport :one
--- Returns the id of a snapshot of what other transactions have committed. Other sessions can read with it until the transaction ends.
-SELECT pg_catalog.pg_export_snapshot()::text AS snapshot;
-
 -- name: SessionNow :one
 -- Returns the time by the clock of the server, which wrote all times in the tables.
 SELECT clock_timestamp()::timestamptz AS now;

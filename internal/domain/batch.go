@@ -12,6 +12,8 @@ type Batch struct {
 	Start Checkpoint
 	// Pages has at least one page.
 	Pages []DecodedPage
+	// Next has the pages that will probably be the next batch, see [EventStore.Commit]. It may be empty.
+	Next []DecodedPage
 }
 
 // TargetSeq returns the seq of the checkpoint after the batch is committed. Each page adds one.

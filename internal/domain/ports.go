@@ -84,7 +84,11 @@ type EventStore interface {
 	//     durable checkpoint to learn whether the transaction was committed.
 	//   - Transient: the caller may call Commit again with the same batch.
 	//
-	// Commit does not change b, nor the memory that b points to, and keeps no reference to them after it returns.
+	// Commit may begin to store the pages of b.Next, so that a later Commit of exactly these pages takes less time. They are not stored
+	// before that Commit. A later Commit of other pages, and the end of the store, drop them.
+	//
+	// Commit does not change b, nor the memory that b points to. After it returns, it keeps no reference to b.Pages. The pages of b.Next
+	// must stay unchanged until the next Commit returns, or until the store has ended.
 	Commit(ctx context.Context, b Batch) (CommitResult, error)
 
 	// Checkpoint returns the durable checkpoint, with the token of the claim that holds the stream. For an unknown stream,

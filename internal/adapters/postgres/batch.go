@@ -5,7 +5,11 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
+	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
@@ -17,15 +21,41 @@ type batchWriter struct {
 	pages   []domain.DecodedPage
 	pageIDs []int64 // the ids of the pages' ledger rows
 	buffers *rowBuffers
-	other   *otherSession // helps to look up stored rows
 
-	foundStored bool // the look-up before COPY has found an id that was stored before this batch
+	stored      []storedEvents // for each page, what copyPages has done
+	foundStored bool           // the look-up before COPY has found an id that was stored before this batch
+	res         domain.CommitResult
+	completed   time.Time // the end of complete
+}
+
+// writeOptions returns the options with which the next batch should be stored first.
+func (s *Store) writeOptions() writeOptions {
+	return writeOptions{copy: !s.copyUnsupported, expectDuplicates: s.batchesToLookUp > 0}
+}
+
+// newBatchWriter returns a writer of the pages. The caller must call use in a transaction, and endBatchWriter at the end.
+func (s *Store) newBatchWriter(stream domain.StreamID, pages []domain.DecodedPage, opts writeOptions) *batchWriter {
+	buffers, ok := s.buffers.Get().(*rowBuffers)
+	if !ok {
+		buffers = &rowBuffers{}
+	}
+	return &batchWriter{
+		writer: writer{writeOptions: opts, stream: stream.String()}, pages: pages, buffers: buffers, stored: make([]storedEvents, len(pages)),
+	}
+}
+
+// endBatchWriter lets later writers use the memory of w.
+func (s *Store) endBatchWriter(w *batchWriter) { s.buffers.Put(w.buffers) }
+
+// use makes the writer write in a transaction. progress restarts the time limit of the transaction.
+func (w *batchWriter) use(tx pgx.Tx, progress func()) {
+	w.tx, w.q, w.progress = tx, dbsqlc.New(tx), progress
 }
 
 // rowBuffers holds the memory that a batchWriter needs for each event. The next batch uses it again.
 type rowBuffers struct {
-	rows, scratch []row        // used by sortRows
-	lookUps       [2]rowLookUp // used by lookUp
+	rows, scratch []row     // used by sortRows
+	lookUp        rowLookUp // used by compareRows
 }
 
 // A row stands for an event of the batch that is to become a row of the table. It is small, so that sorting is fast.
@@ -36,15 +66,9 @@ type row struct {
 
 const prefixSize = 8
 
-// writePages stores the events of the pages, parks the other records and registers the drift. It returns the counts of each page, and
+// writePages stores the events of the pages, unless copyPages has done it, parks the other records and registers the drift. It returns the counts of each page, and
 // the new entries of the drift register. hasOpenLetters reports whether the stream has an open dead letter that an event may supersede.
 func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]domain.Counts, []domain.DriftEntry, error) {
-	stored := make([]storedEvents, len(w.pages))
-	if w.copy {
-		if err := w.copyPages(ctx, stored); err != nil {
-			return nil, nil, err
-		}
-	}
 	counts := make([]domain.Counts, len(w.pages))
 	var newDrift []domain.DriftEntry
 	for i, page := range w.pages {
@@ -54,10 +78,10 @@ func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]do
 			if err != nil {
 				return nil, nil, err
 			}
-			stored[i] = res.count()
+			w.stored[i] = res.count()
 		}
 		var err error
-		if counts[i], err = w.writePage(ctx, page, stored[i], hasOpenLetters); err != nil {
+		if counts[i], err = w.writePage(ctx, page, w.stored[i], hasOpenLetters); err != nil {
 			return nil, nil, err
 		}
 		hasOpenLetters = hasOpenLetters || counts[i].Parked > 0
@@ -72,13 +96,13 @@ func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]do
 
 // copyPages stores the events of all pages with one COPY. If an id occurs several times in the batch, it copies the first event with
 // this id and compares the others with the new row. If expectDuplicates is true, it first looks up the ids that are stored already,
-// compares their events with the rows, and does not copy them. In res[i] it counts what happened to the events of pages[i].
+// compares their events with the rows, and does not copy them. In stored[i] it counts what happened to the events of pages[i].
 //
 // After an error the transaction is over. copyRows lists the errors.
-func (w *batchWriter) copyPages(ctx context.Context, res []storedEvents) error {
+func (w *batchWriter) copyPages(ctx context.Context) error {
 	rows := w.sortRows()
 	if w.expectDuplicates {
-		missing, err := w.compareRows(ctx, rows, res, w.other)
+		missing, err := w.compareRows(ctx, rows)
 		if err != nil {
 			return err
 		}
@@ -90,11 +114,11 @@ func (w *batchWriter) copyPages(ctx context.Context, res []storedEvents) error {
 		return err
 	}
 	for _, r := range rows {
-		res[r.page].inserted++
+		w.stored[r.page].inserted++
 	}
 	// All repeats have a row now. A repeat without a row would be counted nowhere, and checkBalance would find that (I5).
 	// Only this session sees these rows before the commit.
-	_, err := w.compareRows(ctx, repeats, res, nil)
+	_, err := w.compareRows(ctx, repeats)
 	return err
 }
 

@@ -14,7 +14,8 @@ import (
 )
 
 // TestBatchLikePages checks that a batch of pages has the same effect as the same pages one after the other. It stores random pages in
-// two databases and compares all tables. The pages have duplicates and conflicts, within a page and between pages, rejects, refused
+// two databases and compares all tables. Most batches of one database tell the store which pages follow, and for some of these other pages
+// follow. The pages have duplicates and conflicts, within a page and between pages, rejects, refused
 // values, drift, and events with open dead letters.
 func TestBatchLikePages(t *testing.T) {
 	t.Parallel()
@@ -24,12 +25,20 @@ func TestBatchLikePages(t *testing.T) {
 			t.Parallel()
 			generator := newPageGenerator(seed)
 			asBatches := newPageWriter(t, pgtest.Database(t), "s")
-			asBatches.store.UseOtherSession(newPool(t, asBatches.databaseURL))
 			asPages := newPageWriter(t, pgtest.Database(t), "s")
 			const batches = 25
+			next := makeBatch(generator, asBatches.from)
 			for range batches {
-				pages := makeBatch(generator, asBatches.from)
-				together := asBatches.commitPages(pages...)
+				pages := next
+				next = makeBatch(generator, pages[len(pages)-1].To)
+				announced := next
+				switch generator.random.IntN(6) {
+				case 0:
+					announced = nil
+				case 1:
+					announced = makeBatch(generator, pages[len(pages)-1].To)
+				}
+				together := asBatches.commitWithNext(pages, announced)
 				var apart domain.CommitResult
 				for _, page := range pages {
 					res := asPages.commitPages(page)

@@ -30,7 +30,21 @@ import (
 // All ways have the same result as storing each page in a transaction of its own.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 	move := moveParams(b)
-	opts := writeOptions{copy: !s.copyUnsupported, expectDuplicates: s.batchesToLookUp > 0}
+	res, isDone, err := s.commitAhead(ctx, b, move)
+	if !isDone {
+		res, err = s.commitAlone(ctx, b, move)
+	}
+	if err != nil {
+		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Start.Stream, b.TargetSeq(), s.retryDuringRestore(err))
+	}
+	return res, nil
+}
+
+// commitAlone stores b while no other transaction of the store stores events of the stream.
+func (s *Store) commitAlone(
+	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams,
+) (domain.CommitResult, error) {
+	opts := s.writeOptions()
 	res, err := s.commit(ctx, b, move, opts)
 	s.batchesToLookUp = max(s.batchesToLookUp-1, 0)
 	if errors.Is(err, errIDStored) && !opts.expectDuplicates {
@@ -49,10 +63,7 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 		opts.copy, opts.bisect = false, true
 		res, err = s.commit(ctx, b, move, opts)
 	}
-	if err != nil {
-		return domain.CommitResult{}, fmt.Errorf("stream %s, seq %d: %w", b.Start.Stream, b.TargetSeq(), s.retryDuringRestore(err))
-	}
-	return res, nil
+	return res, err
 }
 
 // After a batch with an id that is stored already, Commit looks up the stored ids of this many batches before it copies their events. A look-up takes
@@ -91,67 +102,89 @@ func isDeadLetterIDTaken(err error) bool {
 func (s *Store) commitOnce(
 	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams, opts writeOptions,
 ) (domain.CommitResult, error) {
-	var res domain.CommitResult
-	var moved dbsqlc.CheckpointAdvanceRow // the answer of moveCheckpoint
-	var found bool
-	var storeEnded time.Time
+	var moved moveAnswer
 	moveFirst := func(q *dbsqlc.Queries) (err error) {
-		moved, found, err = moveCheckpoint(ctx, q, move)
+		moved, err = moveCheckpoint(ctx, q, move)
 		return err
 	}
-	store := func(ctx context.Context, tx pgx.Tx, progress func()) ([]conn.Query, error) {
-		defer func() { storeEnded = time.Now() }()
-		q := dbsqlc.New(tx)
-		if !found {
-			return nil, moveError(ctx, q, "advance checkpoint", b.Start)
-		}
-		if err := checkRepeats(move, moved.Repeated); err != nil {
-			return nil, err
-		}
-		pageIDs, err := pageIDsAfter(ctx, q, moved.LastPageID, moved.PageIds)
-		if err != nil {
-			return nil, err
-		}
-		w := batchWriter{
-			writer: writer{writeOptions: opts, tx: tx, q: q, progress: progress, stream: b.Start.Stream.String()},
-			pages:  b.Pages, pageIDs: pageIDs, buffers: &s.buffers, other: s.other,
-		}
-		pageCounts, newDrift, err := w.writePages(ctx, moved.HasOpenLetters)
-		if err != nil {
-			return nil, err
-		}
-		if w.foundStored {
-			s.batchesToLookUp = lookUpsAfterDuplicate
-		}
-		for _, counts := range pageCounts {
-			res.Counts = res.Counts.Add(counts)
-		}
-		res.NewDrift = newDrift
-		last := ledgerQueries(ctx, b, pageIDs, move.IdsHashes, pageCounts)
-		last = append(last, func(q *dbsqlc.Queries) (err error) {
-			res.Checkpoint, err = addCounts(ctx, q, b.Start.Stream, res.Counts)
-			return err
+	w := s.newBatchWriter(b.Start.Stream, b.Pages, opts)
+	defer s.endBatchWriter(w)
+	err := conn.TransactPipelined(ctx, s.pool, "store page", []conn.Query{moveFirst},
+		func(ctx context.Context, tx pgx.Tx, progress func()) ([]conn.Query, error) {
+			w.use(tx, progress)
+			if err := moved.check(ctx, w.q, b, move); err != nil {
+				return nil, err
+			}
+			var err error
+			if w.pageIDs, err = pageIDsAfter(ctx, w.q, moved.LastPageID, moved.PageIds); err != nil {
+				return nil, err
+			}
+			if w.copy {
+				if err := w.copyPages(ctx); err != nil {
+					return nil, err
+				}
+			}
+			return w.complete(ctx, b, move, moved)
 		})
-		if !b.LastPage().To.Done {
-			return last, nil // TransactPipelined sends these queries together with COMMIT
-		}
-		return nil, endPass(ctx, q, b, last) // it checks the end, so it must run before COMMIT
+	if w.foundStored {
+		s.batchesToLookUp = lookUpsAfterDuplicate
 	}
-	err := conn.TransactPipelined(ctx, s.pool, "store page", []conn.Query{moveFirst}, store)
-	res.Committing = time.Since(storeEnded)
-	return res, err
+	return w.result(), err
 }
 
-// moveCheckpoint is the fence (I3). It locks the checkpoint and moves it from the start to the end of the batch. found is false if the
-// checkpoint belongs to another claim or is not at the start of the batch.
-func moveCheckpoint(
-	ctx context.Context, q *dbsqlc.Queries, move dbsqlc.CheckpointAdvanceParams,
-) (moved dbsqlc.CheckpointAdvanceRow, found bool, err error) {
-	moved, err = q.CheckpointAdvance(ctx, move)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return moved, false, nil
+// complete stores what belongs to the events of a batch: dead letters, drift and the ledger. It returns the queries that are to be sent
+// together with COMMIT. The checkpoint has moved.
+func (w *batchWriter) complete(
+	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams, moved moveAnswer,
+) (last []conn.Query, err error) {
+	defer func() { w.completed = time.Now() }()
+	pageCounts, newDrift, err := w.writePages(ctx, moved.HasOpenLetters)
+	if err != nil {
+		return nil, err
 	}
-	return moved, err == nil, err
+	for _, counts := range pageCounts {
+		w.res.Counts = w.res.Counts.Add(counts)
+	}
+	w.res.NewDrift = newDrift
+	last = ledgerQueries(ctx, b, w.pageIDs, move.IdsHashes, pageCounts)
+	last = append(last, func(q *dbsqlc.Queries) (err error) {
+		w.res.Checkpoint, err = addCounts(ctx, q, b.Start.Stream, w.res.Counts)
+		return err
+	})
+	if !b.LastPage().To.Done {
+		return last, nil // TransactPipelined sends these queries together with COMMIT
+	}
+	return nil, endPass(ctx, w.q, b, last) // it checks the end, so it must run before COMMIT
+}
+
+// result returns the result after the transaction has ended.
+func (w *batchWriter) result() domain.CommitResult {
+	w.res.Committing = time.Since(w.completed)
+	return w.res
+}
+
+// A moveAnswer is the answer of moveCheckpoint.
+type moveAnswer struct {
+	dbsqlc.CheckpointAdvanceRow
+
+	found bool // false if the checkpoint belongs to another claim or is not at the start of the batch
+}
+
+// check returns an error if the batch must not be stored.
+func (m moveAnswer) check(ctx context.Context, q *dbsqlc.Queries, b domain.Batch, move dbsqlc.CheckpointAdvanceParams) error {
+	if !m.found {
+		return moveError(ctx, q, "advance checkpoint", b.Start)
+	}
+	return checkRepeats(move, m.Repeated)
+}
+
+// moveCheckpoint is the fence (I3). It locks the checkpoint and moves it from the start to the end of the batch.
+func moveCheckpoint(ctx context.Context, q *dbsqlc.Queries, move dbsqlc.CheckpointAdvanceParams) (moveAnswer, error) {
+	row, err := q.CheckpointAdvance(ctx, move)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return moveAnswer{}, nil
+	}
+	return moveAnswer{CheckpointAdvanceRow: row, found: err == nil}, err
 }
 
 // moveParams returns the parameters that move the checkpoint from the start of the batch to the end of its last page.
@@ -171,6 +204,7 @@ func moveParams(b domain.Batch) dbsqlc.CheckpointAdvanceParams {
 		FromCursor:      string(b.Start.Cursor),
 		Passes:          passes,
 		IdsHashes:       hashes,
+		NewIds:          int64(len(b.Pages)),
 		ToSeq:           b.TargetSeq(),
 		Pass:            end.Pass,
 		Position:        end.Offset,

@@ -17,14 +17,11 @@ func NewInventoryWithTimeout(pool *pgxpool.Pool, timeout time.Duration) *Invento
 // NewStoreWithIntervals returns a store with other intervals. heartbeat is the time between two statements on the connection that
 // holds the lock. If the last statement of another runner is older than silence, that runner counts as silent.
 func NewStoreWithIntervals(pool *pgxpool.Pool, heartbeat, silence time.Duration) *Store {
-	return &Store{pool: pool, row: newRunnerRow(RunnerProfile{}), heartbeat: heartbeat, silentAfter: silence}
+	return &Store{pool: pool, row: newRunnerRow(RunnerProfile{}), heartbeat: heartbeat, silentAfter: silence, maxAheadTime: maxAheadTime}
 }
 
 // Intervals returns the intervals of the store, see NewStoreWithIntervals.
 func (s *Store) Intervals() (heartbeat, silence time.Duration) { return s.heartbeat, s.silentAfter }
 
-// UseOtherSession makes the store look up stored rows in a second session of the pool, however few rows there are.
-func (s *Store) UseOtherSession(pool *pgxpool.Pool) { s.other = &otherSession{pool: pool} }
-
-// OtherSessionFailed reports whether the second session has failed.
-func (s *Store) OtherSessionFailed() bool { return s.other.failed }
+// SetMaxAheadTime sets the longest time between the start of a transaction ahead and the Commit of its batch.
+func (s *Store) SetMaxAheadTime(d time.Duration) { s.maxAheadTime = d }

@@ -79,7 +79,13 @@ func (p *pageWriter) commit(pages ...domain.DecodedPage) *pageWriter {
 // commitPages commits pages as they are in one transaction, and returns the result.
 func (p *pageWriter) commitPages(pages ...domain.DecodedPage) domain.CommitResult {
 	p.t.Helper()
-	res, err := p.store.Commit(p.t.Context(), batchOf(p.checkpoint, pages...))
+	return p.commitWithNext(pages, nil)
+}
+
+// commitWithNext does the same, and tells the store that the pages next will follow.
+func (p *pageWriter) commitWithNext(pages, next []domain.DecodedPage) domain.CommitResult {
+	p.t.Helper()
+	res, err := p.store.Commit(p.t.Context(), domain.Batch{Start: p.checkpoint, Pages: pages, Next: next})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,8 +38,10 @@ type Store struct {
 
 	copyUnsupported bool          // a COPY failed with errCopyUnsupported
 	batchesToLookUp int           // number of next batches whose ids Commit looks up first, because it expects duplicates
-	buffers         rowBuffers    // used by Commit
-	other           *otherSession // used by Commit
+	batchesAlone    int           // number of next batches that Commit stores without starting the batch after them
+	ahead           *aheadBatch   // the transaction that stores the batch after the last one; nil if there is none
+	maxAheadTime    time.Duration // normally the constant maxAheadTime
+	buffers         sync.Pool     // *rowBuffers; used by newBatchWriter
 }
 
 // NewStore returns a store that uses the pool, for the runner that profile describes. The caller must call Close before it closes the
@@ -46,12 +49,16 @@ type Store struct {
 func NewStore(pool *pgxpool.Pool, profile RunnerProfile) *Store {
 	return &Store{
 		pool: pool, row: newRunnerRow(profile), heartbeat: heartbeatInterval, silentAfter: silentAfter,
-		other: &otherSession{pool: pool, minRows: minRowsForOtherSession},
+		maxAheadTime: maxAheadTime,
 	}
 }
 
-// Close reports the last state of the runner and releases the stream's session lock. A second call does nothing.
-func (s *Store) Close() { s.unlock(context.Background()) }
+// Close ends a transaction that has begun to store the next batch, reports the last state of the runner and releases the stream's
+// session lock. A second call does nothing.
+func (s *Store) Close() {
+	s.takeAhead(nil)
+	s.unlock(context.Background())
+}
 
 // Checkpoint implements [domain.EventStore].
 func (s *Store) Checkpoint(ctx context.Context, stream domain.StreamID) (domain.Checkpoint, error) {

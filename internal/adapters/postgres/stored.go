@@ -15,62 +15,31 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// compareRows compares the events of rows with their stored values. It adds the duplicates and conflicts of pages[i] to res[i]. It
-// returns the rows whose ids are not stored. rows must be sorted by id. compareRows overwrites it. other may look up a part of the rows;
-// nil stands for no other session.
+// compareRows compares the events of rows with their stored values. It adds the duplicates and conflicts of pages[i] to stored[i]. It
+// returns the rows whose ids are not stored. rows must be sorted by id. compareRows overwrites it.
 //
 // pawl compares the values itself, because PostgreSQL takes longer to compare them than to send them. PostgreSQL compares only the
 // events that may differ from their stored values, see isSurelySame.
-func (w *batchWriter) compareRows(
-	ctx context.Context, rows []row, res []storedEvents, other *otherSession,
-) (missing []row, err error) {
-	unsure := make([][]domain.DecodedEvent, len(w.pages)) // in each page, the events that PostgreSQL must compare
-	defer w.buffers.dropEvents()
-	lookUps, err := w.lookUp(ctx, rows, other)
-	if err != nil {
+func (w *batchWriter) compareRows(ctx context.Context, rows []row) (missing []row, err error) {
+	l := &w.buffers.lookUp
+	l.reset(w, rows)
+	defer l.dropEvents()
+	if err := l.run(ctx, w.tx); err != nil {
 		return nil, err
 	}
 	missing = rows[:0]
-	for _, l := range lookUps {
-		for i, r := range l.rows {
-			if !l.stored[i] {
-				missing = append(missing, r)
-			}
-		}
-		for p := range w.pages {
-			res[p].duplicate += l.duplicates[p]
-			unsure[p] = append(unsure[p], l.unsure[p]...)
+	for i, r := range rows {
+		if !l.stored[i] {
+			missing = append(missing, r)
 		}
 	}
-	for p, events := range unsure {
-		if err := w.compareExactly(ctx, events, &res[p]); err != nil {
+	for p := range w.pages {
+		w.stored[p].duplicate += l.duplicates[p]
+		if err := w.compareExactly(ctx, l.unsure[p], &w.stored[p]); err != nil {
 			return nil, err
 		}
 	}
 	return missing, nil
-}
-
-// lookUp looks up the stored values of the rows. If there are many rows, another session looks up the second half of them at the same
-// time. If that session fails, this one looks up both halves.
-func (w *batchWriter) lookUp(ctx context.Context, rows []row, other *otherSession) ([]*rowLookUp, error) {
-	halves := &w.buffers.lookUps
-	if !other.isUsable(len(rows)) {
-		halves[0].reset(w, rows)
-		return []*rowLookUp{&halves[0]}, halves[0].run(ctx, w.tx)
-	}
-	middle := w.endOfID(rows, len(rows)/2)
-	halves[0].reset(w, rows[:middle])
-	halves[1].reset(w, rows[middle:])
-	wait, err := other.start(ctx, w.tx, halves[1].run)
-	if err != nil {
-		return nil, err
-	}
-	err = halves[0].run(ctx, w.tx)
-	if otherErr := wait(); err == nil && otherErr != nil {
-		halves[1].reset(w, rows[middle:])
-		err = halves[1].run(ctx, w.tx)
-	}
-	return []*rowLookUp{&halves[0], &halves[1]}, err
 }
 
 // endOfID returns the first index from i on at which another id begins. Rows with the same id must be looked up together.
@@ -89,16 +58,11 @@ type rowLookUp struct {
 	ids        []domain.EventID        // the ids of the rows that one statement looks up
 	stored     []bool                  // for each row, whether its id is stored
 	duplicates []int64                 // for each page, the number of events that surely have the stored values
-	unsure     [][]domain.DecodedEvent // for each page, the other events whose ids are stored
+	unsure     [][]domain.DecodedEvent // for each page, the other events whose ids are stored; PostgreSQL must compare them
 }
 
 // dropEvents drops all references to the pages of the batch, which Commit must not keep. It keeps the memory for rows.
-func (b *rowBuffers) dropEvents() {
-	for i := range b.lookUps {
-		l := &b.lookUps[i]
-		l.batch, l.rows, l.unsure = nil, nil, nil
-	}
-}
+func (l *rowLookUp) dropEvents() { l.batch, l.rows, l.unsure = nil, nil, nil }
 
 // reset prepares the look-up of rows. It uses the memory for ids and stored of the last look-up again.
 func (l *rowLookUp) reset(w *batchWriter, rows []row) {

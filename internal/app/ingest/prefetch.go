@@ -33,14 +33,16 @@ type prefetcher struct {
 
 	stop     func()           // ends both goroutines and waits for their end
 	decoded  chan decodedPage // the pages that wait, in order; closed after the last page of the pass
-	failed   error            // an error that decoded had after the pages of the last batch; take returns it next
+	next     pageBatch        // the pages that batches yields next, because the store may have begun to store them
+	failed   error            // an error that decoded had after the last page of next; take returns it next
 	singles  []decodedPage    // the pages that batches yields one by one before any other page
 	rejected rejectedPage     // the page that must be fetched again
 	decoding time.Duration    // the time that decoding took so far
 
-	maxPages int // the greatest number of pages in the next batch, see batchStored
-	maxTotal int // the greatest number of pages in all batches together; 0 if there is no limit
-	stored   int // the number of pages in the batches that are stored
+	takenAt  time.Time // when take has taken the pages of the current batch out of the buffer
+	maxPages int       // the greatest number of pages in the next batch, see batchStored
+	maxTotal int       // the greatest number of pages in all batches together; 0 if there is no limit
+	stored   int       // the number of pages in the batches that are stored
 }
 
 // A decodeFunc decodes a page. The page that it returns can be stored.
@@ -52,6 +54,12 @@ type decodedPage struct {
 
 	request *request
 	err     error
+}
+
+// A pageBatch holds pages that are to be stored together.
+type pageBatch struct {
+	pages   []decodedPage
+	takenAt time.Time // when they were taken out of the buffer
 }
 
 // A rejectedPage is a page that the store does not accept. The zero rejectedPage is no page.
@@ -113,42 +121,73 @@ func (p *prefetcher) repeat(batch []decodedPage, err error) bool {
 	return false
 }
 
-// batchStored counts the pages of a batch that is stored. It also sets the greatest size of the next batch. Storing this one has taken the
-// time took.
-func (p *prefetcher) batchStored(pages int, took time.Duration) {
+// following returns the pages that batches will yield next, unless a page must be fetched again. It may return none.
+func (p *prefetcher) following() []decodedPage { return p.next.pages }
+
+// batchStored counts the pages of a batch that is stored. It also sets the greatest size of the next batch, by the time since the pages
+// were taken out of the buffer.
+func (p *prefetcher) batchStored(pages int) {
 	p.stored += pages
-	timePerPage := max(took/time.Duration(pages), time.Nanosecond)
+	timePerPage := max(time.Since(p.takenAt)/time.Duration(pages), time.Nanosecond)
 	p.maxPages = int(min(max(maxBatchTime/timePerPage, 1), maxBatchPages))
 }
 
 // take returns the next batch. It waits for the first page of the batch, but not for further pages. After the last page of the pass it
-// returns an empty batch.
+// returns an empty batch. take also takes the pages for the batch after this one, if they are ready, see following.
 func (p *prefetcher) take() ([]decodedPage, error) {
 	if len(p.singles) > 0 {
 		batch := p.singles[:1]
 		p.singles = p.singles[1:]
+		p.takenAt = time.Now()
 		return batch, nil
 	}
-	if p.failed != nil {
-		return nil, p.failed
+	batch := p.next
+	p.next = pageBatch{}
+	if len(batch.pages) == 0 {
+		if p.failed != nil {
+			return nil, p.failed
+		}
+		p.waiting.setStored()
+		first, ok := <-p.decoded
+		if !ok {
+			return nil, nil
+		}
+		if first.err != nil {
+			p.failed = first.err
+			return nil, p.failed
+		}
+		batch = p.collect(first)
 	}
-	p.waiting.setStored()
-	var batch []decodedPage
-	for page, ok := <-p.decoded; ok; page, ok = p.takeReady() {
+	p.takenAt = batch.takenAt
+	if p.failed == nil && p.waiting.maxBytes > 0 {
+		if first, ok := p.takeReady(); ok && first.err != nil {
+			p.failed = first.err
+		} else if ok {
+			p.next = p.collect(first)
+		}
+	}
+	return batch.pages, nil
+}
+
+// collect returns a batch of the page first and of the pages that are ready. Together the pages have at most half of the bytes that may
+// wait, because two batches are stored at the same time. But first may have any size.
+func (p *prefetcher) collect(first decodedPage) pageBatch {
+	batch := pageBatch{takenAt: time.Now()}
+	var bytes int64
+	for page, ok := first, true; ok; page, ok = p.takeReady() {
 		if page.err != nil {
 			p.failed = page.err
 			break
 		}
 		p.waiting.beginStoring(page.Receipt.Bytes)
-		batch = append(batch, page)
-		if len(batch) == p.maxPages {
+		batch.pages = append(batch.pages, page)
+		bytes += page.Receipt.Bytes
+		isFull := len(batch.pages) == p.maxPages || bytes+page.Receipt.Bytes > p.waiting.maxBytes/2 // the next page is probably as large
+		if isFull {
 			break
 		}
 	}
-	if len(batch) == 0 {
-		return nil, p.failed
-	}
-	return batch, nil
+	return batch
 }
 
 // takeReady returns the next decoded page, or false if no page is ready.
@@ -166,7 +205,7 @@ func (p *prefetcher) refetch(ctx context.Context) {
 	p.stop()
 	p.fetcher.refetch(p.rejected.request, p.rejected.why)
 	p.rejected = rejectedPage{}
-	p.singles, p.failed = nil, nil
+	p.singles, p.next, p.failed = nil, pageBatch{}, nil
 	p.waiting.reset()
 	p.start(ctx)
 }

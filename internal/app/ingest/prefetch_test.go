@@ -112,6 +112,7 @@ type slowStore struct {
 	maxTime      time.Duration    // a commit that would take longer fails after this time; 0 if there is no limit
 	duringCommit func(commit int) // is called at the end of each commit, with its number from 1; may be nil
 	batchSizes   []int
+	following    []int // the number of pages that each committed batch announces
 }
 
 func (s *slowStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
@@ -121,7 +122,7 @@ func (s *slowStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRe
 		return domain.CommitResult{}, &domain.Error{Kind: domain.Transient, Op: "commit", Err: errors.New("too slow")}
 	}
 	time.Sleep(took)
-	s.batchSizes = append(s.batchSizes, len(b.Pages))
+	s.batchSizes, s.following = append(s.batchSizes, len(b.Pages)), append(s.following, len(b.Next))
 	if s.duringCommit != nil {
 		s.duringCommit(len(s.batchSizes))
 	}
@@ -158,17 +159,22 @@ func TestRun_FetchesAhead(t *testing.T) {
 		maxBytes      int64 // Options.MaxBufferBytes
 		pageBytes     []int64
 		wantRequests  int // the requests until the first page is stored: one, and one for each page ahead
-		wantNextBatch int // the pages in the second batch
+		wantNextBatch int // the pages in the second batch, which has at most half of the buffer, but at least one page
+		wantFollowing int // the pages that the second batch announces to the store
 	}{
 		{name: "no buffer", maxBytes: 0, pageBytes: []int64{10}, wantRequests: 1, wantNextBatch: 1},
 		{name: "no buffer, empty bodies", maxBytes: 0, pageBytes: []int64{0}, wantRequests: 1, wantNextBatch: 1},
 		{name: "a buffer that is smaller than a page", maxBytes: 9, pageBytes: []int64{10}, wantRequests: 1, wantNextBatch: 1},
 		{name: "a buffer for one page", maxBytes: 10, pageBytes: []int64{10}, wantRequests: 1 + 1, wantNextBatch: 1},
-		{name: "a buffer for three pages", maxBytes: 39, pageBytes: []int64{10}, wantRequests: 1 + 3, wantNextBatch: 3},
-		{name: "a buffer for 50 pages", maxBytes: 500, pageBytes: []int64{10}, wantRequests: 1 + 50, wantNextBatch: maxBatchPages},
+		{name: "a buffer for three pages", maxBytes: 39, pageBytes: []int64{10}, wantRequests: 1 + 3, wantNextBatch: 1, wantFollowing: 1},
+		{name: "a buffer for four pages", maxBytes: 40, pageBytes: []int64{10}, wantRequests: 1 + 4, wantNextBatch: 2, wantFollowing: 2},
+		{
+			name: "a buffer for 50 pages", maxBytes: 500, pageBytes: []int64{10},
+			wantRequests: 1 + 50, wantNextBatch: maxBatchPages, wantFollowing: maxBatchPages,
+		},
 		{
 			name: "a buffer for more than maxPagesAhead", maxBytes: 1 << 20, pageBytes: []int64{1},
-			wantRequests: 1 + maxPagesAhead, wantNextBatch: maxBatchPages,
+			wantRequests: 1 + maxPagesAhead, wantNextBatch: maxBatchPages, wantFollowing: maxBatchPages,
 		},
 		{name: "a large second page", maxBytes: 39, pageBytes: []int64{10, 1000, 10}, wantRequests: 1 + 1, wantNextBatch: 1},
 	}
@@ -196,6 +202,9 @@ func TestRun_FetchesAhead(t *testing.T) {
 				}
 				if got := store.batchSizes[1]; got != tt.wantNextBatch {
 					t.Errorf("got %d pages in the second batch, want %d", got, tt.wantNextBatch)
+				}
+				if got := store.following[1]; got != tt.wantFollowing {
+					t.Errorf("got %d pages announced with the second batch, want %d", got, tt.wantFollowing)
 				}
 				f.wantAllStored(t, source)
 			})

@@ -146,18 +146,17 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 			return checkpoint, err
 		}
 		// One transaction stores the events, the dead letters, the ledger rows and the new checkpoint (I1, I3, I4).
-		batch := newBatch(checkpoint, pages)
+		batch := newBatch(checkpoint, pages, prefetcher.following())
 		began := time.Now()
 		res, err := r.commit(ctx, commitCtx, batch)
-		took := time.Since(began)
-		sum.Times.Storing += took
+		sum.Times.Storing += time.Since(began)
 		if prefetcher.repeat(pages, err) { // batches yields these pages again, or another answer for the page
 			continue
 		}
 		if err != nil {
 			return checkpoint, err
 		}
-		prefetcher.batchStored(len(pages), took)
+		prefetcher.batchStored(len(pages))
 		checkpoint = res.Checkpoint
 		sum.add(batch, res) // the counts of res come from the database (I5)
 		r.observer.Committed(batch, res)
@@ -190,11 +189,14 @@ func (r *Runner) release(batch domain.Batch) {
 	}
 }
 
-// newBatch returns the batch of pages that follow the checkpoint start.
-func newBatch(start domain.Checkpoint, pages []decodedPage) domain.Batch {
+// newBatch returns the batch of pages that follow the checkpoint start. next are the pages after them, as far as they are ready.
+func newBatch(start domain.Checkpoint, pages, next []decodedPage) domain.Batch {
 	batch := domain.Batch{Start: start}
 	for _, page := range pages {
 		batch.Pages = append(batch.Pages, page.DecodedPage)
+	}
+	for _, page := range next {
+		batch.Next = append(batch.Next, page.DecodedPage)
 	}
 	return batch
 }

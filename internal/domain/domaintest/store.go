@@ -46,6 +46,7 @@ func StoreChecks() []Check[StoreUnderTest] {
 		{"several pages commit together", checkSeveralPages},
 		{"each page names its parent page", checkParentSeqs},
 		{"the last event is the last one of the last page with events", checkLastEvent},
+		{"pages that follow a batch are stored only by their own commit", checkNextPages},
 		{"a store neither changes its batch nor retains parts of it", checkBatchUnchanged},
 		{"streams do not disturb each other", checkSeparateStreams},
 

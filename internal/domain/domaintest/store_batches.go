@@ -51,6 +51,42 @@ func checkSeveralPages(ctx context.Context, db StoreUnderTest) error {
 	return wantStored(ctx, db, 1, 2, 3)
 }
 
+// checkNextPages commits batches that say which pages will follow. These pages must not be stored before their own commit, and not at all
+// if other pages follow. A batch may have an id that the batch before it has, too.
+func checkNextPages(ctx context.Context, db StoreUnderTest) error {
+	store, checkpoint, err := openAndClaim(ctx, db)
+	if err != nil {
+		return err
+	}
+	pages := chainPages(checkpoint.Position, [][]byte{{1, 2}, {3, 4}, {4, 5}, {6}})
+	instead := page(pages[3].From, 7)
+	for _, step := range []struct {
+		pages, next []domain.DecodedPage
+		stored      []byte // the numbers of the events that must be stored after the commit
+		want        domain.Counts
+	}{
+		{pages: pages[:1], next: pages[1:2], stored: []byte{1, 2}, want: domain.Counts{Received: 2, Inserted: 2}},
+		{pages: pages[1:2], next: pages[2:3], stored: []byte{1, 2, 3, 4}, want: domain.Counts{Received: 2, Inserted: 2}},
+		{pages: pages[2:3], next: pages[3:4], stored: []byte{1, 2, 3, 4, 5}, want: domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}},
+		{pages: []domain.DecodedPage{instead}, stored: []byte{1, 2, 3, 4, 5, 7}, want: domain.Counts{Received: 1, Inserted: 1}},
+	} {
+		b := batch(checkpoint, step.pages...)
+		b.Next = step.next
+		res, err := store.Commit(ctx, b)
+		if err != nil {
+			return err
+		}
+		if err := wantCounts(res.Counts, step.want); err != nil {
+			return err
+		}
+		if err := wantStored(ctx, db, step.stored...); err != nil {
+			return err
+		}
+		checkpoint = res.Checkpoint
+	}
+	return nil
+}
+
 // checkParentSeqs checks that the parent of a page is the page before it in the same pass. The first page of a pass has parent
 // 0. The check commits two batches in the first pass and one batch in the second pass.
 func checkParentSeqs(ctx context.Context, db StoreUnderTest) error {

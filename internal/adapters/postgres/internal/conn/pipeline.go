@@ -24,6 +24,19 @@ func Record(query Query) (sql string, args []any) {
 	return recorded.SQL, recorded.Arguments
 }
 
+// RunTogether runs the queries in a transaction, in one round trip. If one of them fails, it returns the error and does not run the
+// queries after it.
+func RunTogether(ctx context.Context, tx pgx.Tx, queries []Query) error {
+	var batch pgx.Batch
+	record(&batch, queries)
+	results := tx.SendBatch(ctx, &batch)
+	err := read(results, queries)
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
 // record adds the queries to the batch, which is to be sent. It is the first call of each Query.
 func record(batch *pgx.Batch, queries []Query) {
 	for _, query := range queries {

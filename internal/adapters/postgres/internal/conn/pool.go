@@ -27,8 +27,8 @@ const CallTimeout = 75 * time.Second
 // CloseTimeout bounds how long pawl waits for the server when it closes a connection or rolls back. The server may be gone.
 const CloseTimeout = 2 * time.Second
 
-// poolSize is the maximum number of connections of a runner: one holds the stream's lock, one commits, one helps it to look up
-// stored rows, one stores a hold, and one replaces a lost connection while the pool still closes it.
+// poolSize is the maximum number of connections of a runner: one holds the stream's lock, two store batches, one stores a
+// hold, and one replaces a lost connection while the pool still closes it.
 const poolSize = 5
 
 // NewPool returns a pool of connections for one runner. The pool connects when it is first used. [ParseURL] explains databaseURL and

@@ -29,13 +29,13 @@ WHERE c.stream = $11 AND c.token = $12 AND c.epoch = $13 AND c.seq = $14
   AND c.pass = $15 AND c.position = $16 AND c.cursor = $17
 RETURNING ARRAY(
     SELECT nextval(pg_get_serial_sequence('pages', 'id'))
-    FROM generate_series(1, cardinality($18::bigint[]))
+    FROM generate_series(1, $18::bigint)
 )::bigint[] AS page_ids, coalesce((SELECT max(p.id) FROM pages AS p), 0)::bigint AS last_page_id, EXISTS (
     SELECT FROM dead_letters AS l
     WHERE l.stream = c.stream AND l.resolved_at IS NULL AND l.reason <> 'conflict' AND l.event_id IS NOT NULL
 ) AS has_open_letters, coalesce((
     SELECT min(g.number)
-    FROM ROWS FROM (unnest($18::bigint[]), unnest($19::bytea[])) WITH ORDINALITY AS g (pass, ids_hash, number)
+    FROM ROWS FROM (unnest($19::bigint[]), unnest($20::bytea[])) WITH ORDINALITY AS g (pass, ids_hash, number)
     CROSS JOIN LATERAL (
         SELECT FROM pages AS p WHERE p.ids_hash = g.ids_hash AND p.stream = c.stream AND p.pass = g.pass
         OFFSET 0
@@ -61,6 +61,7 @@ type CheckpointAdvanceParams struct {
 	FromPass        int64
 	FromPosition    int64
 	FromCursor      string
+	NewIds          int64
 	Passes          []int64
 	IdsHashes       [][]byte
 }
@@ -72,16 +73,16 @@ type CheckpointAdvanceRow struct {
 	Repeated       int64
 }
 
-// Locks the checkpoint, moves it and reserves the ids of the ledger rows. It is the first statement of every commit (invariant I3
-// of package domain). It returns no row if the checkpoint belongs to another claim, or is not at from_seq, from_pass, from_position and
-// from_cursor.
+// Locks the checkpoint, moves it and reserves new_ids ids of ledger rows. It is the fence of every commit (invariant I3 of package
+// domain). It returns no row if the checkpoint belongs to another claim, or is not at from_seq, from_pass, from_position and from_cursor.
 //
 // last_page_id is the greatest id in the ledger. has_open_letters reports whether the stream has an open dead letter that an event
 // of the batch may supersede. repeated is the number, counted from 1, of the first page in the batch that repeats a page in the
 // ledger, in the same pass. It is 0 if no page does. OFFSET 0 makes the planner look up each page by the index.
 //
 // If this statement waits for the row, its sub-queries do not see what was committed meanwhile. This does no harm, because only
-// the holder of the claim adds pages. If another runner has moved the checkpoint meanwhile, this statement finds no row.
+// the holder of the claim adds pages, and the new ids are reserved after the wait. If another runner has moved the checkpoint meanwhile,
+// this statement finds no row.
 func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvanceParams) (CheckpointAdvanceRow, error) {
 	row := q.db.QueryRow(ctx, checkpointAdvance,
 		arg.ToSeq,
@@ -101,6 +102,7 @@ func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvancePa
 		arg.FromPass,
 		arg.FromPosition,
 		arg.FromCursor,
+		arg.NewIds,
 		arg.Passes,
 		arg.IdsHashes,
 	)
@@ -319,6 +321,16 @@ func (q *Queries) CheckpointLock(ctx context.Context, stream string) (bool, erro
 	var pg_try_advisory_lock bool
 	err := row.Scan(&pg_try_advisory_lock)
 	return pg_try_advisory_lock, err
+}
+
+const checkpointLockRow = `-- name: CheckpointLockRow :exec
+SELECT FROM checkpoints WHERE stream = $1 FOR UPDATE
+`
+
+// Locks the checkpoint until the end of the transaction. Later statements of the transaction see all rows of the stream's ledger.
+func (q *Queries) CheckpointLockRow(ctx context.Context, stream string) error {
+	_, err := q.db.Exec(ctx, checkpointLockRow, stream)
+	return err
 }
 
 const checkpointMove = `-- name: CheckpointMove :execrows

@@ -54,6 +54,27 @@ func (q *Queries) PageExists(ctx context.Context, arg PageExistsParams) (bool, e
 	return exists, err
 }
 
+const pageHasGreater = `-- name: PageHasGreater :one
+SELECT EXISTS (
+    SELECT FROM pages AS p WHERE p.id >= $1 AND (p.stream = $2 OR p.id <= $3)
+)::boolean AS has_greater
+`
+
+type PageHasGreaterParams struct {
+	FirstID int64
+	Stream  string
+	LastID  int64
+}
+
+// Reports whether rows with the ids from first_id to last_id would come too late for a program that follows the stream by page_id, or
+// whether such an id is taken. The transaction must have locked the checkpoint's row.
+func (q *Queries) PageHasGreater(ctx context.Context, arg PageHasGreaterParams) (bool, error) {
+	row := q.db.QueryRow(ctx, pageHasGreater, arg.FirstID, arg.Stream, arg.LastID)
+	var has_greater bool
+	err := row.Scan(&has_greater)
+	return has_greater, err
+}
+
 const pageInsert = `-- name: PageInsert :exec
 INSERT INTO pages (id, kind, stream, pass, seq, parent_seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked,
                    body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, trace_id, ids_hash, end_accepted)

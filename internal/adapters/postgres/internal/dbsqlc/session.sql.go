@@ -170,15 +170,3 @@ func (q *Queries) SessionSearchPath(ctx context.Context) (SessionSearchPathRow, 
 	err := row.Scan(&i.Schema, &i.Path)
 	return i, err
 }
-
-const snapshotExport = `-- name: SnapshotExport :one
-SELECT pg_catalog.pg_export_snapshot()::text AS snapshot
-`
-
-// Returns the id of a snapshot of what other transactions have committed. Other sessions can read with it until the transaction ends.
-func (q *Queries) SnapshotExport(ctx context.Context) (string, error) {
-	row := q.db.QueryRow(ctx, snapshotExport)
-	var snapshot string
-	err := row.Scan(&snapshot)
-	return snapshot, err
-}
