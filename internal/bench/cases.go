@@ -33,9 +33,9 @@ const (
 
 	pageSize = 5000
 
-	// onePageBytes is the size of a buffer that holds one page of pageSize events, but not two. With such a buffer each transaction
-	// stores one page.
-	onePageBytes = pageSize * 400
+	// onePageBytes is the size of a buffer half of which holds one page of pageSize events, but not two. With such a buffer each
+	// transaction stores one page.
+	onePageBytes = pageSize * 1200
 
 	// longFactor is how many times the usual number of events a long workload has.
 	longFactor = 6

@@ -68,6 +68,14 @@ func (db database) withRow(row ledgerRow) database {
 	return db
 }
 
+// greatestID returns the greatest page id in the ledger, or 0 if the ledger is empty.
+func (db database) greatestID() (last uint8) {
+	for _, row := range db.ledger {
+		last = max(last, row.pageID)
+	}
+	return last
+}
+
 // hasOpenDeadLetter reports whether a record has an open dead letter.
 func (db database) hasOpenDeadLetter() bool {
 	for _, r := range db.records {
@@ -174,6 +182,10 @@ func (m model) operatorSteps(s state) []transition {
 		if r.phase == idle {
 			continue
 		}
+		r.pageID, r.nextID = 0, 0 // their transactions ended with their connections
+		if r.phase == reserved {
+			r.retryPage()
+		}
 		name = stepRestoreUnderRunner
 		r.restored = true
 		if r.phase == inTransaction { // the transaction ended with its connection
@@ -186,10 +198,7 @@ func (m model) operatorSteps(s state) []transition {
 // readerSteps returns the step with which the reader reads all rows with a greater page_id than the last row it read. If a row with
 // a smaller page_id becomes visible after that, the reader misses this row.
 func (m model) readerSteps(s state) []transition {
-	last := uint8(0)
-	for _, row := range s.db.Value().ledger {
-		last = max(last, row.pageID)
-	}
+	last := s.db.Value().greatestID()
 	if !m.reader || last <= s.lastRead {
 		return nil
 	}

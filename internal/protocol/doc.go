@@ -25,6 +25,8 @@
 //   - The database was set back if it has no row for the checkpoint, or if the row has a smaller epoch than the runner, or if the
 //     row has the runner's token and an unexpected position.
 //   - The runner is fenced if the row has another token and its epoch is not smaller than the runner's epoch.
+//   - A runner may reserve the page ids of its page and of the page after it without the lock, because it copies events before it takes
+//     the lock. When it has the lock, it uses such an id only if the ledger has no greater one. Otherwise it reserves another id.
 //   - A replay takes the same lock before it reserves a page id.
 //   - If the API announced a total, a commit compares the end of the stream with this total.
 //
@@ -37,8 +39,8 @@
 // Each scope in protocol_test.go limits the numbers of claims, lost connections, backups, restores, replays, expired cursors
 // and false ends. A false end is a page that says wrongly that it is the last one. A scope allows two to four claims, and up to two
 // of each of the others. Within a scope the search has no depth limit: it visits every state that any order of steps reaches. The
-// farthest state is 29 steps from the initial state. Together the scopes have about 280,000 states. The largest scope needs some
-// 40 MiB of memory.
+// farthest state is 29 steps from the initial state. Together the scopes have about 580,000 states. The largest scope needs some
+// 100 MiB of memory.
 //
 // In one case the search tries only one order of steps: a runner that can read a page reads it before any other step. The other
 // actors do not see what a read changes, so the time of a read makes no difference.

@@ -27,7 +27,12 @@ func scopes() map[string]scope {
 			records: 2, badRecord: 1, pageSizes: pageSizes,
 			limits: budget{claims: 2, lostConnections: 1, backups: 1, restores: 1, replays: 1, expiries: 1},
 		},
-		"a reader and replays": readerScope(),
+		"a reader and replays":                 readerScope(),
+		"a reader, replays and page ids ahead": aheadScope(),
+		"page ids ahead and a restored backup": {
+			records: 3, badRecord: 1, pageSizes: pageSizes,
+			limits: budget{claims: 2, lostConnections: 1, backups: 1, restores: 1, idsAhead: 2},
+		},
 		"a reader and false ends": {
 			records: 3, announced: true, pageSizes: pageSizes, reader: true, limits: budget{claims: 2, expiries: 1, falseEnds: 1},
 		},
@@ -56,6 +61,13 @@ func readerScope() scope {
 		records: 3, badRecord: 1, pageSizes: pageSizes, reader: true,
 		limits: budget{claims: 2, lostConnections: 2, replays: 2},
 	}
+}
+
+// aheadScope returns readerScope with page ids that a runner reserves without the lock.
+func aheadScope() scope {
+	s := readerScope()
+	s.limits = budget{claims: 2, lostConnections: 1, replays: 2, idsAhead: 2}
+	return s
 }
 
 // TestProtocol checks that the correct protocol breaks no property in any scope. It also checks that each step is taken in at least
@@ -109,6 +121,9 @@ func TestPlantedFaults(t *testing.T) {
 		},
 		"page ids are reserved before the lock": {
 			faults: faults{IDsBeforeLock: true}, scope: readerScope(), breaks: readersMissNoRow,
+		},
+		"page ids ahead are not compared with the ledger": {
+			faults: faults{IDsNotCompared: true}, scope: aheadScope(), breaks: readersMissNoRow,
 		},
 		"the look-up does not wait for the transaction": {
 			faults: faults{LookUpDoesNotWait: true}, scope: restoreScope(), breaks: setBackAfterRestore,
@@ -168,7 +183,8 @@ func TestEveryStateCompletes(t *testing.T) {
 // steps returns the steps of the correct protocol.
 func steps() []step {
 	return []step{
-		stepClaim, stepClaimDone, stepCrash, stepRead, stepReadFalseEnd, stepExpired, stepAdvance, stepRefuseEnd, stepCommit, stepCommitDone,
+		stepClaim, stepClaimDone, stepCrash, stepRead, stepReadFalseEnd, stepExpired, stepReserve, stepReserveNext,
+		stepPassed, stepAdvance, stepRefuseEnd, stepCommit, stepCommitDone,
 		stepLoseConnection, stepLoseAnswer, stepHappened, stepHappenedDone, stepNotHappened,
 		stepNewerClaim, stepNoRow, stepOlderEpoch, stepOtherPosition,
 		stepInLookUp(stepNewerClaim), stepInLookUp(stepNoRow), stepInLookUp(stepOlderEpoch), stepInLookUp(stepOtherPosition),

@@ -13,6 +13,8 @@ const (
 	stepReadFalseEnd   step = "reads a page that says wrongly that it is the last one"
 	stepExpired        step = "learns that its cursor has expired, and begins a new pass"
 	stepReserve        step = "reserves a page id without the lock"
+	stepReserveNext    step = "reserves a page id for its next page without the lock"
+	stepPassed         step = "locks the checkpoint, finds a greater page id in the ledger and rolls back"
 	stepAdvance        step = "locks the checkpoint, finds it as it was read and moves it"
 	stepRefuseEnd      step = "locks the checkpoint, refuses the end of the stream and rolls back"
 	stepCommit         step = "commits and gets the answer"
@@ -58,19 +60,23 @@ func (m model) runnerSteps(s state, who actor) []transition {
 	case ready:
 		m.read(s, who, add)
 	case fetched:
-		if m.IDsBeforeLock { // only this fault leads to the phase reserved
+		if m.IDsBeforeLock || s.spent.idsAhead < m.limits.idsAhead {
 			withID := s
+			withID.spent.idsAhead++
 			withID.runners[who].phase = reserved
 			withID.runners[who].pageID = withID.reserveID()
 			add(stepReserve, withID, running)
-			break
 		}
-		fallthrough
+		if s.tx.holder == nobody && !m.IDsBeforeLock {
+			add(m.advance(s, who))
+		}
 	case reserved:
+		m.reserveNext(s, who, add)
 		if s.tx.holder == nobody {
 			add(m.advance(s, who))
 		}
 	case inTransaction:
+		m.reserveNext(s, who, add)
 		add(m.commit(s, who))
 		if s.spent.lostConnections < m.limits.lostConnections {
 			lostBeforeCommit := s
@@ -91,17 +97,29 @@ func (m model) runnerSteps(s state, who actor) []transition {
 	return steps
 }
 
-// retryPage makes the runner try again to commit the page that it has.
+// reserveNext adds the step that reserves a page id for the page after the runner's page. The runner copies the events of both pages at
+// the same time, in two transactions. Nobody sees these events before a commit, so the model has only the page ids of such a transaction.
+func (m model) reserveNext(s state, who actor, add func(step, state, ending)) {
+	r := s.runners[who]
+	if r.pageID == 0 || r.nextID != 0 || r.isLast || s.spent.idsAhead == m.limits.idsAhead {
+		return
+	}
+	s.spent.idsAhead++
+	s.runners[who].nextID = s.reserveID()
+	add(stepReserveNext, s, running)
+}
+
+// retryPage makes the runner try again to commit the page that it has, with another page id. The next page keeps its id.
 func (r *runner) retryPage() {
 	r.phase = fetched
 	r.pageID = 0
 }
 
-// dropPage makes the runner read a page again.
+// dropPage makes the runner read a page again. The pages after it are dropped, too.
 func (r *runner) dropPage() {
 	r.phase = ready
 	r.isLast = false
-	r.pageID = 0
+	r.pageID, r.nextID = 0, 0
 }
 
 // claim makes the runner the only one that may write. It adds 1 to the epoch and sets a token that was never used before.
@@ -129,6 +147,9 @@ func (m model) read(s state, who actor, add func(step, state, ending)) {
 	isLast := m.target(r, who).offset == m.records
 	next := s
 	next.runners[who].phase = fetched
+	if r.pageID != 0 {
+		next.runners[who].phase = reserved
+	}
 	next.runners[who].isLast = isLast
 	add(stepRead, next, running)
 	if !isLast && s.spent.falseEnds < m.limits.falseEnds {
@@ -140,6 +161,7 @@ func (m model) read(s state, who actor, add func(step, state, ending)) {
 	if r.start.offset > 0 && s.spent.expiries < m.limits.expiries {
 		expired := s
 		expired.runners[who].start = position{pass: r.start.pass + 1}
+		expired.runners[who].pageID = 0
 		expired.spent.expiries++
 		add(stepExpired, expired, running)
 	}
@@ -155,8 +177,9 @@ func (m model) target(r runner, who actor) checkpoint {
 }
 
 // advance runs the first statement of a commit, after the runner has got the lock of the checkpoint's row. It compares the row with
-// the checkpoint that the runner read, moves the row, and reserves the page id. If the row differs, the run ends. If the page is a
-// false end that can be detected, advance moves nothing and the runner reads the page again.
+// the checkpoint that the runner read, moves the row, and reserves the page id, unless the runner has reserved it before. If the row
+// differs, the run ends. If the page is a false end that can be detected, advance moves nothing and the runner reads the page again. If the
+// ledger has a greater page id than the one that the runner reserved before, advance moves nothing and the runner gives its id up.
 func (m model) advance(s state, who actor) (step, state, ending) {
 	r := s.runners[who]
 	row := s.db.Value().checkpoint
@@ -170,7 +193,12 @@ func (m model) advance(s state, who actor) (step, state, ending) {
 		s.runners[who].dropPage()
 		return stepRefuseEnd, s, running
 	}
-	if !m.IDsBeforeLock {
+	isReserved := r.phase == reserved
+	if isReserved && s.db.Value().greatestID() > r.pageID && !m.IDsBeforeLock && !m.IDsNotCompared {
+		s.runners[who].retryPage()
+		return stepPassed, s, running
+	}
+	if !isReserved {
 		tx.pageID = s.reserveID()
 	}
 	if m.CheckpointFirst {
@@ -243,7 +271,9 @@ func (m model) lookUpCommit(s state, who actor) (step, state, ending) {
 // done, the run ends complete.
 func adopt(s state, who actor, durable checkpoint, start position) (state, ending) {
 	r := &s.runners[who]
+	nextID := r.nextID
 	r.dropPage()
+	r.pageID = nextID
 	r.checkpoint = durable
 	r.start = start
 	if durable.done {

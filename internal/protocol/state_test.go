@@ -88,7 +88,8 @@ type runner struct {
 	checkpoint checkpoint // the checkpoint as the runner last read it
 	start      position   // where its next page begins; differs from the checkpoint after a cursor has expired
 	isLast     bool       // the runner has a page, and the page says that it is the last one
-	pageID     uint8      // the page id that it reserved without the lock; only with IDsBeforeLock
+	pageID     uint8      // the page id that it reserved without the lock for its page; 0 if it reserved none
+	nextID     uint8      // the page id that it reserved for the page after its page; 0 if it reserved none
 	restored   bool       // a backup was restored since its claim; only the properties use it
 }
 
@@ -99,7 +100,7 @@ const (
 	idle          phase = iota // it has not started, or it has ended or crashed
 	ready                      // it has the checkpoint and needs a page
 	fetched                    // it has a page and needs the lock
-	reserved                   // it has a page and a page id, and needs the lock; only with IDsBeforeLock
+	reserved                   // it has a page and a page id, and needs the lock
 	inTransaction              // it has the lock
 	unanswered                 // it has sent COMMIT and got no answer
 )
@@ -119,6 +120,7 @@ type budget struct {
 	replays         uint8
 	expiries        uint8 // expired cursors
 	falseEnds       uint8 // pages that say wrongly that they are the last one
+	idsAhead        uint8 // page ids that a runner reserves without the lock
 }
 
 // A state is the state of all actors and of the database. States can be compared with ==. They are small, because equal databases
@@ -156,7 +158,8 @@ type faults struct {
 	PositionNotCompared bool // a commit and its look-up compare only the seq, and not the pass and the offset
 	LookUpIgnoresToken  bool // a look-up compares only the epoch, and not the token
 	LookUpDoesNotWait   bool // a look-up reads the checkpoint without its lock
-	IDsBeforeLock       bool // a page id is reserved before the lock of the checkpoint's row is held
+	IDsBeforeLock       bool // each page id is reserved before the lock of the checkpoint's row is held, and never compared
+	IDsNotCompared      bool // a page id that was reserved without the lock is not compared with the ledger
 	CheckpointFirst     bool // the checkpoint moves in a transaction of its own, before the rows are stored
 	AssumesCommitted    bool // an unanswered COMMIT is assumed to have happened
 	AlwaysFenced        bool // a run that finds any unexpected checkpoint ends fenced, and never set back

@@ -15,10 +15,10 @@ const idleTransactions = `SELECT count(*) FROM pg_stat_activity
 	WHERE datname = current_database() AND state = 'idle in transaction'`
 
 // insertReplayRow adds the ledger row of a replay of stream s.
-const insertReplayRow = `CREATE TEMP TABLE row AS SELECT * FROM pages WHERE stream = 's' LIMIT 1;
+const insertReplayRow = `CREATE TEMP TABLE row AS TABLE pages;
 	UPDATE row SET id = nextval(pg_get_serial_sequence('pages', 'id')), kind = 'replay', ids_hash = NULL,
 		received = 0, inserted = 0, duplicate = 0, parked = 0;
-	INSERT INTO pages SELECT * FROM row; DROP TABLE row`
+	INSERT INTO pages TABLE row; DROP TABLE row`
 
 // TestAhead commits page 1 of stream s, which says that page 2 follows, and then page 2. In between, something happens while the
 // transaction of page 2 is open. Page 2 must be stored once nevertheless, unless another runner has claimed the stream. Its page id must
