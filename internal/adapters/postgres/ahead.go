@@ -210,7 +210,8 @@ func isSame(a, b []domain.DecodedPage) bool {
 // sharesID reports whether an event of the pages has the same id as an event of the batch.
 func (w *batchWriter) sharesID(pages []domain.DecodedPage) bool {
 	other := &batchWriter{pages: pages, buffers: &rowBuffers{}}
-	a, b := w.sortRows(), other.sortRows()
+	w.sorted = w.sortRows()
+	a, b := w.sorted, other.sortRows()
 	for len(a) > 0 && len(b) > 0 {
 		order := cmp.Compare(a[0].prefix, b[0].prefix)
 		if order == 0 {

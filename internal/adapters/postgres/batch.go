@@ -22,6 +22,7 @@ type batchWriter struct {
 	pageIDs []int64 // the ids of the pages' ledger rows
 	buffers *rowBuffers
 
+	sorted      []row          // the result of sortRows, if it was called before copyPages; nil otherwise
 	stored      []storedEvents // for each page, what copyPages has done
 	foundStored bool           // the look-up before COPY has found an id that was stored before this batch
 	res         domain.CommitResult
@@ -100,7 +101,11 @@ func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]do
 //
 // After an error the transaction is over. copyRows lists the errors.
 func (w *batchWriter) copyPages(ctx context.Context) error {
-	rows := w.sortRows()
+	rows := w.sorted
+	if rows == nil {
+		rows = w.sortRows()
+	}
+	w.sorted = nil // rows is overwritten
 	if w.expectDuplicates {
 		missing, err := w.compareRows(ctx, rows)
 		if err != nil {
