@@ -33,7 +33,9 @@ func serveDemo(ctx context.Context, port int) (baseURL, key string, stop func(),
 	}
 	service, err := serveSoon(ctx, api, fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
-		failure := &domain.Error{Kind: domain.Invalid, Op: "start the demo's API", Err: err, Hint: "name another port with --port"}
+		failure := &domain.Error{
+			Kind: domain.Invalid, Code: domain.CodeDemoFailed, Op: "start the demo's API", Err: err, Hint: "name another port with --port",
+		}
 		if errors.Is(err, syscall.EADDRINUSE) {
 			failure.Hint = "another demo may be running; end it, or name another port with --port"
 		}

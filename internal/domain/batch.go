@@ -73,7 +73,7 @@ func (e EndEvidence) Check(position Position, accounted int64) error {
 	switch {
 	case e.Disputed:
 		return &Error{
-			Kind: Unconfirmed, Op: "check end",
+			Kind: Unconfirmed, Code: CodeAPIEndUnconfirmed, Op: "check end",
 			Err: fmt.Errorf("the API ends the stream after %d records, without a record that it returned before", position.Offset),
 		}
 	case e.Confirmed && e.AcceptShort:
@@ -84,7 +84,7 @@ func (e EndEvidence) Check(position Position, accounted int64) error {
 			kind = Unconfirmed
 		}
 		return &Error{
-			Kind: kind, Op: "check end",
+			Kind: kind, Code: CodeAPIEndTooEarly, Op: "check end",
 			Err:  fmt.Errorf("the API says that the stream ends after %d of %d records", position.Offset, first),
 			Hint: "run it again later", Remedy: AcceptShortEnd, ShortEnd: true,
 		}
@@ -92,7 +92,7 @@ func (e EndEvidence) Check(position Position, accounted int64) error {
 		return nil
 	case !hasAllAnnounced:
 		return &Error{
-			Kind: Unconfirmed, Op: "check end",
+			Kind: Unconfirmed, Code: CodeAPIEndUnconfirmed, Op: "check end",
 			Err: fmt.Errorf("only one answer says that the stream ends after %d records; the API announced %d", position.Offset, greatest),
 		}
 	}

@@ -115,7 +115,8 @@ func (c Checkpoint) CheckClaim(durable Checkpoint) error {
 		return c.newSetBackError("it does not have the claim of this run")
 	case durable.Token != c.Token:
 		return &Error{
-			Kind: Fenced, Op: "check claim", Err: fmt.Errorf("another runner has taken over stream %s", c.Stream),
+			Kind: Fenced, Code: CodeStreamTakenOver, Op: "check claim",
+			Err:  fmt.Errorf("another runner has taken over stream %s", c.Stream),
 			Hint: "do nothing if another runner is active; if none is, the database was set back: run it again",
 		}
 	}
@@ -137,7 +138,7 @@ func (c Checkpoint) CheckMove(durable Checkpoint) error {
 
 func (c Checkpoint) newSetBackError(reason string) error {
 	return &Error{
-		Kind: SetBack, Op: "check checkpoint",
+		Kind: SetBack, Code: CodeDatabaseSetBack, Op: "check checkpoint",
 		Err:  fmt.Errorf("the database was set back to an earlier state of stream %s: %s", c.Stream, reason),
 		Hint: "run it again: it continues from the database as it is now",
 	}

@@ -98,7 +98,9 @@ func (s DeadLetterSelection) Validate() error {
 		}
 	}
 	newError := func(text, hint string, remedy Remedy) error {
-		return &Error{Kind: Invalid, Op: "select dead letters", Err: errors.New(text), Hint: hint, Remedy: remedy}
+		return &Error{
+			Kind: Invalid, Code: CodeUsage, Op: "select dead letters", Err: errors.New(text), Hint: hint, Remedy: remedy,
+		}
 	}
 	switch {
 	case fields == 0:

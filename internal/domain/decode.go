@@ -50,7 +50,7 @@ func (p FetchedPage) Decode(ctx context.Context, decoder Decoder, memory []Decod
 	}
 	for _, record := range p.Page.Records {
 		if err := ctx.Err(); err != nil {
-			return DecodedPage{}, &Error{Kind: Stopped, Op: "decode page", Err: err}
+			return DecodedPage{}, &Error{Kind: Stopped, Code: CodeStopped, Op: "decode page", Err: err}
 		}
 		decodeInto(&page, decoder, record)
 	}

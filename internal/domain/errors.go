@@ -47,6 +47,7 @@ func (k Kind) String() string {
 // An Error is a classified error. Its text never holds a secret.
 type Error struct {
 	Kind     Kind
+	Code     Code      // the class of failure that the user can look up
 	Op       string    // the operation that failed, such as "fetch page"
 	Hint     string    // advice for the user that names no command or flag; may be empty
 	Remedy   Remedy    // advice that the command line expresses as a command or a flag; 0 if there is none

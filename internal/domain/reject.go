@@ -94,7 +94,7 @@ func (p DecodedPage) CheckRejectRatio(rejects []Reject) error {
 		cause += "; all of them have the same fault"
 	}
 	return &Error{
-		Kind: TooManyRejects, Op: "decode page",
+		Kind: TooManyRejects, Code: CodeTooManyRejects, Op: "decode page",
 		Err: fmt.Errorf("%d of %d records (pass %d, after record %d, request id %q) cannot be stored as events, most often (%d) for %s; %s",
 			len(rejects), p.Received, p.To.Pass, p.From.Offset, p.Receipt.RequestID,
 			withCommonFault, commonFault, describeRejects(rejects)),

@@ -50,7 +50,7 @@ func normalizeHost(u *url.URL) string {
 
 func baseURLError(reason string) error {
 	return &domain.Error{
-		Kind: domain.Invalid, Op: "read the API's address", Err: errors.New(reason),
+		Kind: domain.Invalid, Code: domain.CodeSettingInvalid, Op: "read the API's address", Err: errors.New(reason),
 		Hint: "set API_BASE_URL to the API's address, like https://host/api/v1",
 	}
 }

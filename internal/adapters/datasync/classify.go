@@ -19,7 +19,7 @@ func (c *Client) answerError(req domain.PageRequest, a answer, headers rateHeade
 	if req.Cursor != "" {
 		class = class.adjustForCursor(a.status)
 	}
-	failure := &domain.Error{Kind: class.kind, Op: opFetch, Hint: class.hint, Status: a.status}
+	failure := &domain.Error{Kind: class.kind, Code: class.code, Op: opFetch, Hint: class.hint, Status: a.status}
 	if class.kind == domain.RateLimited {
 		failure.Until = retryAt
 	}
@@ -64,6 +64,7 @@ func (f ErrorBodyFormat) parse(body []byte) (code, message string) {
 // An errorClass is the result of classifying an error answer.
 type errorClass struct {
 	kind domain.Kind
+	code domain.Code
 	hint string // advice for the user; may be empty
 }
 
@@ -76,29 +77,29 @@ type errorClass struct {
 func (f ErrorBodyFormat) classify(status int, code string, headers rateHeaders) errorClass {
 	switch {
 	case isRateLimited(status, headers):
-		return errorClass{kind: domain.RateLimited}
+		return errorClass{kind: domain.RateLimited, code: domain.CodeRateLimited}
 	case status < 100 || status >= 500:
-		return errorClass{kind: domain.Transient}
+		return errorClass{kind: domain.Transient, code: domain.CodeAPIServerError}
 	case status == http.StatusBadRequest || status == http.StatusGone:
 		return f.classifyBadRequest(code)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return errorClass{domain.Unauthorized, "check API_KEY: the API does not accept it"}
+		return errorClass{domain.Unauthorized, domain.CodeAPIKeyRefused, "check API_KEY: the API does not accept it"}
 	case status == http.StatusRequestTimeout || status == http.StatusTooEarly:
-		return errorClass{kind: domain.Transient}
+		return errorClass{kind: domain.Transient, code: domain.CodeAPIServerError}
 	case status == http.StatusNotFound:
-		return errorClass{domain.Invalid, "check API_BASE_URL: there is nothing at this address"}
+		return errorClass{domain.Invalid, domain.CodeAPIWrongAddress, "check API_BASE_URL: there is nothing at this address"}
 	case status == http.StatusProxyAuthRequired:
-		return errorClass{domain.Invalid, "check the user and password in HTTP_PROXY or HTTPS_PROXY"}
+		return errorClass{domain.Invalid, domain.CodeProxyFailed, "check the user and password in HTTP_PROXY or HTTPS_PROXY"}
 	// A 304 is not a redirect. It answers a conditional request, but pawl sends no such request.
 	case status >= 400 || status == http.StatusNotModified:
-		return errorClass{domain.Invalid, "check API_BASE_URL: the server there does not accept this request"}
+		return errorClass{domain.Invalid, domain.CodeAPIRequestRefused, "check API_BASE_URL: the server there does not accept this request"}
 	case status >= 300:
-		return errorClass{domain.Invalid, "set API_BASE_URL to the address that the server redirects to: " +
+		return errorClass{domain.Invalid, domain.CodeAPIWrongAddress, "set API_BASE_URL to the address that the server redirects to: " +
 			"pawl does not send the API key there by itself"}
 	case status >= 200:
-		return errorClass{kind: domain.BadPage}
+		return errorClass{kind: domain.BadPage, code: domain.CodeAPIBadPage}
 	}
-	return errorClass{domain.Invalid, "check API_BASE_URL: the server there does not answer as an HTTP API does"}
+	return errorClass{domain.Invalid, domain.CodeAPIWrongAddress, "check API_BASE_URL: the server there does not answer as an HTTP API does"}
 }
 
 // adjustForCursor returns the class of an answer to a request that had a cursor. If c is Invalid and the status is 400, 410 or
@@ -114,9 +115,9 @@ func (c errorClass) adjustForCursor(status int) errorClass {
 	}
 	switch status {
 	case http.StatusGone:
-		return errorClass{kind: domain.CursorExpired}
+		return errorClass{kind: domain.CursorExpired, code: domain.CodeCursorLost}
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return errorClass{kind: domain.CursorInvalid}
+		return errorClass{kind: domain.CursorInvalid, code: domain.CodeCursorLost}
 	}
 	return c
 }
@@ -142,9 +143,9 @@ func isRateLimited(status int, headers rateHeaders) bool {
 func (f ErrorBodyFormat) classifyBadRequest(code string) errorClass {
 	switch {
 	case f.ExpiredCode != "" && code == f.ExpiredCode:
-		return errorClass{kind: domain.CursorExpired}
+		return errorClass{kind: domain.CursorExpired, code: domain.CodeCursorLost}
 	case f.CursorCodePrefix != "" && strings.HasPrefix(code, f.CursorCodePrefix):
-		return errorClass{kind: domain.CursorInvalid}
+		return errorClass{kind: domain.CursorInvalid, code: domain.CodeCursorLost}
 	}
-	return errorClass{domain.Invalid, "the API does not accept the request: check the page size and API_BASE_URL"}
+	return errorClass{domain.Invalid, domain.CodeAPIRequestRefused, "the API does not accept the request: check the page size and API_BASE_URL"}
 }

@@ -41,6 +41,23 @@ func TestClassify_EveryStatus(t *testing.T) {
 		if hasHint != needsHint {
 			t.Errorf("status %d (%s): got hint %q, want a hint: %v", status, want, got.hint, needsHint)
 		}
+		if got.code == "" {
+			t.Errorf("status %d (%s): got no code, want one", status, want)
+		}
+	}
+}
+
+// TestClassify_Codes checks the code of the statuses that users meet.
+func TestClassify_Codes(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]domain.Code{
+		101: domain.CodeAPIWrongAddress, 204: domain.CodeAPIBadPage, 302: domain.CodeAPIWrongAddress, 304: domain.CodeAPIRequestRefused,
+		400: domain.CodeAPIRequestRefused, 401: domain.CodeAPIKeyRefused, 403: domain.CodeAPIKeyRefused, 404: domain.CodeAPIWrongAddress,
+		407: domain.CodeProxyFailed, 418: domain.CodeAPIRequestRefused, 429: domain.CodeRateLimited, 503: domain.CodeAPIServerError,
+	} {
+		if got := DataSync().ErrorBody.classify(status, "", rateHeaders{}).code; got != want {
+			t.Errorf("status %d: got code %s, want %s", status, got, want)
+		}
 	}
 }
 

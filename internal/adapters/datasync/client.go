@@ -56,7 +56,8 @@ func New(cfg Config) (*Client, error) {
 		return nil, configError("the profile's events path is not a valid path")
 	case strings.HasSuffix(base, cfg.Profile.EventsPath):
 		return nil, &domain.Error{
-			Kind: domain.Invalid, Op: "read API_BASE_URL", Err: fmt.Errorf("%s ends in %s, which pawl adds itself", base, cfg.Profile.EventsPath),
+			Kind: domain.Invalid, Code: domain.CodeSettingInvalid, Op: "read API_BASE_URL",
+			Err:  fmt.Errorf("%s ends in %s, which pawl adds itself", base, cfg.Profile.EventsPath),
 			Hint: "leave it out: " + strings.TrimSuffix(base, cfg.Profile.EventsPath),
 		}
 	case cfg.Timeout <= 0:
@@ -77,7 +78,7 @@ func New(cfg Config) (*Client, error) {
 }
 
 func configError(reason string) error {
-	return &domain.Error{Kind: domain.Invalid, Op: "set up the API client", Err: errors.New(reason)}
+	return &domain.Error{Kind: domain.Invalid, Code: domain.CodeSettingInvalid, Op: "set up the API client", Err: errors.New(reason)}
 }
 
 // SourceURL returns the normalized base URL. The database stores it with a stream, to recognize the stream's API.
@@ -92,11 +93,11 @@ func (c *Client) Endpoint() string { return c.events.String() }
 // that no other host receives the API key.
 func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.Page, error) {
 	if ctx.Err() != nil {
-		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Op: opFetch, Unsent: true, Err: ctx.Err()}
+		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: opFetch, Unsent: true, Err: ctx.Err()}
 	}
 	if hold := c.governor.reserve(time.Now()); hold != nil {
 		return domain.Page{}, &domain.Error{
-			Kind: domain.RateLimited, Op: opFetch, Until: hold.until, Unsent: true, Err: hold,
+			Kind: domain.RateLimited, Code: domain.CodeRateLimited, Op: opFetch, Until: hold.until, Unsent: true, Err: hold,
 		}
 	}
 	answer, err := c.send(ctx, req)
@@ -127,9 +128,11 @@ func (c *Client) parsePage(a answer, quota domain.Quota, req domain.PageRequest)
 		id = "" // the id contains the API key, and it would go into logs and the ledger
 	}
 	if err != nil {
-		failure := &domain.Error{Kind: domain.BadPage, Op: opFetch, Status: a.status, Err: c.addRequestInfo(id, err)}
+		failure := &domain.Error{
+			Kind: domain.BadPage, Code: domain.CodeAPIBadPage, Op: opFetch, Status: a.status, Err: c.addRequestInfo(id, err),
+		}
 		if errors.Is(err, errWebPage) || errors.Is(err, errOtherJSON) {
-			failure.OtherAPI = true
+			failure.Code, failure.OtherAPI = domain.CodeAPIWrongAddress, true
 			failure.Hint = "check API_BASE_URL (it usually ends in /api/v1)"
 		}
 		return domain.Page{}, failure

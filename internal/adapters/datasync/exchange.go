@@ -48,7 +48,9 @@ func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, erro
 	defer cancel()
 	request, err := c.newRequest(timedCtx, req)
 	if err != nil {
-		return answer{}, &domain.Error{Kind: domain.Invalid, Op: opFetch, Unsent: true, Err: c.addRequestInfo("", err)}
+		return answer{}, &domain.Error{
+			Kind: domain.Invalid, Code: domain.CodeSettingInvalid, Op: opFetch, Unsent: true, Err: c.addRequestInfo("", err),
+		}
 	}
 	// The client does not use http.Client, because RoundTrip returns a redirect as an answer and stores no cookies.
 	response, err := c.transport.RoundTrip(request)
@@ -172,25 +174,25 @@ func (m *bodyMemory) put(body []byte) { m.pool.Put(&body) }
 // networkError returns the classified error for a request without a complete answer, because of err. callerCtx is the context
 // that the caller gave to FetchPage. timedCtx is derived from it and also ends with the client's own timeout.
 func (c *Client) networkError(callerCtx, timedCtx context.Context, err error) error {
-	failure := &domain.Error{Kind: domain.Transient, Op: opFetch}
+	failure := &domain.Error{Kind: domain.Transient, Code: domain.CodeAPIUnreachable, Op: opFetch}
 	switch {
 	case callerCtx.Err() != nil:
-		failure.Kind, err = domain.Stopped, callerCtx.Err()
+		failure.Kind, failure.Code, err = domain.Stopped, domain.CodeStopped, callerCtx.Err()
 	case errors.Is(context.Cause(timedCtx), errTimeout):
 		err = fmt.Errorf("no complete answer within %s", c.cfg.Timeout)
 	case errors.Is(err, errTooLarge):
-		failure.Kind = domain.BadPage
+		failure.Kind, failure.Code = domain.BadPage, domain.CodeAPIPageTooLarge
 		failure.Remedy = domain.LargerPages
 	case isCorrupt(err):
-		failure.Kind = domain.BadPage
+		failure.Kind, failure.Code = domain.BadPage, domain.CodeAPIBadPage
 	case errors.Is(err, errProxy):
-		failure.Kind = domain.Invalid
+		failure.Kind, failure.Code = domain.Invalid, domain.CodeProxyFailed
 		failure.Hint = "correct or unset HTTP_PROXY and HTTPS_PROXY"
 	case isUntrusted(err):
-		failure.Kind = domain.Invalid
+		failure.Kind, failure.Code = domain.Invalid, domain.CodeAPICertificateUntrusted
 		failure.Hint = "check that API_BASE_URL names the right host, and that this machine trusts its certificate"
 	case isPlainHTTP(err):
-		failure.Kind = domain.Invalid
+		failure.Kind, failure.Code = domain.Invalid, domain.CodeAPIWrongAddress
 		failure.Hint = "the server speaks plain HTTP; check whether API_BASE_URL should begin with http://"
 	case isUnknownHost(err):
 		failure.Hint = "if this persists, check the host in API_BASE_URL"

@@ -3,6 +3,7 @@ package datasync_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"compress/gzip"
 	"context"
@@ -147,7 +148,7 @@ func TestFetchPage_EndlessErrorBody(t *testing.T) {
 	}
 }
 
-// TestFetchPage_NetworkErrors checks the kind and the hint of errors before an answer and within its body.
+// TestFetchPage_NetworkErrors checks the kind, the hint and the code of errors before an answer and within its body.
 func TestFetchPage_NetworkErrors(t *testing.T) {
 	t.Parallel()
 	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
@@ -156,7 +157,8 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 		name string
 		err  error
 		want domain.Kind
-		hint string // a part of the hint; empty: no hint
+		hint string      // a part of the hint; empty: no hint
+		code domain.Code // empty: CodeAPIUnreachable
 	}{
 		{name: "connection refused", err: dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), want: domain.Transient},
 		{name: "connection reset", err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}, want: domain.Transient},
@@ -175,24 +177,24 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 		},
 		{
 			name: "unknown authority", err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, want: domain.Invalid,
-			hint: "certificate",
+			hint: "certificate", code: domain.CodeAPICertificateUntrusted,
 		},
 		{
 			name: "certificate of another host", err: &tls.CertificateVerificationError{Err: otherHost}, want: domain.Invalid,
-			hint: "API_BASE_URL",
+			hint: "API_BASE_URL", code: domain.CodeAPICertificateUntrusted,
 		},
 		{
 			name: "wrapped", err: fmt.Errorf("x: %w", &tls.CertificateVerificationError{Err: otherHost}), want: domain.Invalid,
-			hint: "API_BASE_URL",
+			hint: "API_BASE_URL", code: domain.CodeAPICertificateUntrusted,
 		},
 		{
 			name: "plain HTTP at an https URL", err: tls.RecordHeaderError{RecordHeader: [5]byte([]byte("HTTP/"))},
-			want: domain.Invalid, hint: "http://",
+			want: domain.Invalid, hint: "http://", code: domain.CodeAPIWrongAddress,
 		},
 		{name: "neither TLS nor HTTP", err: tls.RecordHeaderError{RecordHeader: [5]byte([]byte("SSH-2"))}, want: domain.Transient},
-		{name: "corrupt gzip", err: gzip.ErrChecksum, want: domain.BadPage},
-		{name: "not gzip", err: gzip.ErrHeader, want: domain.BadPage},
-		{name: "corrupt deflate", err: flate.CorruptInputError(7), want: domain.BadPage},
+		{name: "corrupt gzip", err: gzip.ErrChecksum, want: domain.BadPage, code: domain.CodeAPIBadPage},
+		{name: "not gzip", err: gzip.ErrHeader, want: domain.BadPage, code: domain.CodeAPIBadPage},
+		{name: "corrupt deflate", err: flate.CorruptInputError(7), want: domain.BadPage, code: domain.CodeAPIBadPage},
 		{name: "anything else", err: errors.New("malformed HTTP response"), want: domain.Transient},
 		{name: "error with the key", err: fmt.Errorf("bad header X-API-Key: %s", apiKey), want: domain.Transient},
 	}
@@ -209,8 +211,9 @@ func TestFetchPage_NetworkErrors(t *testing.T) {
 				client := newClient(t, func(c *datasync.Config) { c.Transport = transport })
 				_, err := client.FetchPage(t.Context(), domain.PageRequest{Cursor: requestedCursor})
 				failure := domain.AsError(err)
-				if failure == nil || failure.Kind != tt.want || failure.Unsent || !strings.Contains(failure.Hint, tt.hint) {
-					t.Fatalf("got error %v, hint %q, want %s with hint %q", err, domain.HintOf(err), tt.want, tt.hint)
+				code := cmp.Or(tt.code, domain.CodeAPIUnreachable)
+				if failure == nil || failure.Kind != tt.want || failure.Code != code || failure.Unsent || !strings.Contains(failure.Hint, tt.hint) {
+					t.Fatalf("got error %v, code %s, hint %q, want %s, %s, %q", err, domain.CodeOf(err), domain.HintOf(err), tt.want, code, tt.hint)
 				}
 				if tt.hint == "" && failure.Hint != "" {
 					t.Errorf("got hint %q, want none", failure.Hint)

@@ -34,7 +34,7 @@ func (d *serverDir) dataVersion() (string, error) {
 	if errors.Is(err, fs.ErrNotExist) && errors.Is(folderErr, fs.ErrNotExist) {
 		return "", nil
 	}
-	return "", d.op.invalidError(fmt.Errorf("it holds no whole database: %w", err),
+	return "", d.op.invalidError(domain.CodePrivateDatabaseDamaged, fmt.Errorf("it holds no whole database: %w", err),
 		"restore "+filepath.Join(d.path, clusterFolder)+", or move it away to start with an empty database")
 }
 
@@ -43,7 +43,8 @@ func (d *serverDir) dataVersion() (string, error) {
 // removes this folder.
 func (d *serverDir) createCluster(ctx context.Context, bin string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, createTimeout, &domain.Error{
-		Kind: domain.Transient, Op: string(d.op), Hint: hintAgain, Err: fmt.Errorf("making the database took longer than %v", createTimeout),
+		Kind: domain.Transient, Code: domain.CodePrivateDatabaseStart, Op: string(d.op), Hint: hintAgain,
+		Err: fmt.Errorf("making the database took longer than %v", createTimeout),
 	})
 	defer cancel()
 	staging, err := d.makeStagingFolder()
@@ -56,7 +57,7 @@ func (d *serverDir) createCluster(ctx context.Context, bin string) error {
 	if err != nil {
 		_ = d.root.RemoveAll(staging) // if RemoveAll fails, the next start removes the folder
 	}
-	return d.op.wrapError(ctx, err, "")
+	return d.op.wrapError(ctx, domain.CodePrivateDatabaseStart, err, "")
 }
 
 // initCluster creates the parts of a cluster in a staging folder: the password, the data folder and the database. The files in the
@@ -106,7 +107,8 @@ func (d *serverDir) writePassword(name string) error {
 func (d *serverDir) readPassword() (string, error) {
 	text, err := d.root.ReadFile(passwordFile)
 	if err != nil {
-		return "", d.op.invalidError(fmt.Errorf("read the database's password: %w", err), "restore that file from a copy of the folder")
+		return "", d.op.invalidError(domain.CodePrivateDatabaseDamaged, fmt.Errorf("read the database's password: %w", err),
+			"restore that file from a copy of the folder")
 	}
 	return strings.TrimSpace(string(text)), nil
 }

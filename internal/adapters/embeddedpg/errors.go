@@ -21,14 +21,19 @@ type operation string
 // operationFor returns the operation for the errors of a server in dir.
 func operationFor(dir string) operation { return operation("embedded PostgreSQL in " + dir) }
 
-// invalidError returns err as an error of kind Invalid.
-func (o operation) invalidError(err error, hint string) error {
-	return &domain.Error{Kind: domain.Invalid, Op: string(o), Err: err, Hint: hint}
+// invalidError returns err as an error of kind Invalid with this code.
+func (o operation) invalidError(code domain.Code, err error, hint string) error {
+	return &domain.Error{Kind: domain.Invalid, Code: code, Op: string(o), Err: err, Hint: hint}
 }
 
-// transientError returns err as an error of kind Transient.
-func (o operation) transientError(err error, hint string) error {
-	return &domain.Error{Kind: domain.Transient, Op: string(o), Err: err, Hint: hint}
+// folderError returns err as an error of kind Invalid about the folder, which pawl cannot use.
+func (o operation) folderError(err error, hint string) error {
+	return o.invalidError(domain.CodePrivateDatabaseFolder, err, hint)
+}
+
+// transientError returns err as an error of kind Transient with this code.
+func (o operation) transientError(code domain.Code, err error, hint string) error {
+	return &domain.Error{Kind: domain.Transient, Code: code, Op: string(o), Err: err, Hint: hint}
 }
 
 // endedError returns the error for a ctx that has ended. If a timeout of this package has ended ctx, the cause of ctx is a
@@ -38,13 +43,13 @@ func (o operation) endedError(ctx context.Context) error {
 	if domain.AsError(cause) != nil {
 		return cause
 	}
-	return &domain.Error{Kind: domain.Stopped, Op: string(o), Err: cause}
+	return &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: string(o), Err: cause}
 }
 
 // wrapError returns nil if err is nil. If ctx has ended, it returns the error of endedError, because the error of a program that
 // was killed at the end of ctx does not help the user. If err is a [domain.Error], it returns err unchanged. It returns any other
-// err as an error of kind Invalid.
-func (o operation) wrapError(ctx context.Context, err error, hint string) error {
+// err as an error of kind Invalid with this code.
+func (o operation) wrapError(ctx context.Context, code domain.Code, err error, hint string) error {
 	switch {
 	case err == nil:
 		return nil
@@ -53,5 +58,5 @@ func (o operation) wrapError(ctx context.Context, err error, hint string) error 
 	case domain.AsError(err) != nil:
 		return err
 	}
-	return o.invalidError(err, hint)
+	return o.invalidError(code, err, hint)
 }

@@ -39,10 +39,10 @@ func (d *serverDir) lockUsers() (*flock.Flock, error) {
 	users := d.newLock(usersLock)
 	ok, err := users.TryRLock()
 	if err != nil {
-		return nil, d.op.invalidError(fmt.Errorf("lock the folder: %w", err), hintWritable)
+		return nil, d.op.folderError(fmt.Errorf("lock the folder: %w", err), hintWritable)
 	}
 	if !ok {
-		return nil, d.op.transientError(errors.New("another program has locked "+users.Path()), hintAgain)
+		return nil, d.op.transientError(domain.CodePrivateDatabaseBusy, errors.New("another program has locked "+users.Path()), hintAgain)
 	}
 	return users, nil
 }
@@ -51,7 +51,7 @@ func (d *serverDir) lockUsers() (*flock.Flock, error) {
 // wait is longer than minReportedWait, lockStart calls report. After timeout it returns a Transient error.
 func (d *serverDir) lockStart(ctx context.Context, timeout time.Duration, report func(string)) (*flock.Flock, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &domain.Error{
-		Kind: domain.Transient, Op: string(d.op), Hint: hintAgain,
+		Kind: domain.Transient, Code: domain.CodePrivateDatabaseBusy, Op: string(d.op), Hint: hintAgain,
 		Err: fmt.Errorf("another pawl has been starting or stopping the server for %v", timeout),
 	})
 	defer cancel()
@@ -70,7 +70,7 @@ func (d *serverDir) lockStart(ctx context.Context, timeout time.Duration, report
 	case ctx.Err() != nil:
 		return nil, d.op.endedError(ctx)
 	}
-	return nil, d.op.invalidError(fmt.Errorf("lock the folder: %w", err), hintWritable)
+	return nil, d.op.folderError(fmt.Errorf("lock the folder: %w", err), hintWritable)
 }
 
 // errServerRuns is the result of lockServer if a server already runs.
@@ -85,7 +85,7 @@ var errServerRuns = errors.New("a server runs")
 // it returns a Transient error.
 func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.File, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, &domain.Error{
-		Kind: domain.Transient, Op: string(d.op),
+		Kind: domain.Transient, Code: domain.CodePrivateDatabaseBusy, Op: string(d.op),
 		Err:  errors.New("a server that pawl cannot find uses the data"),
 		Hint: "stop the pawl that uses the folder, which may be in another container, or try again in a while",
 	})
@@ -95,7 +95,7 @@ func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.
 		err = d.chown(serverLock)
 	}
 	if err != nil {
-		return nil, d.op.invalidError(fmt.Errorf("lock the data: %w", err), hintWritable)
+		return nil, d.op.folderError(fmt.Errorf("lock the data: %w", err), hintWritable)
 	}
 	isDecided := poll(ctx, timeout, func() bool {
 		if pm, readErr := d.readPostmaster(ctx); readErr == nil && pm.runs {
@@ -112,7 +112,7 @@ func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.
 	case err == nil:
 		return file, nil
 	case !errors.Is(err, errServerRuns):
-		err = d.op.invalidError(fmt.Errorf("lock the data: %w", err), hintWritable)
+		err = d.op.folderError(fmt.Errorf("lock the data: %w", err), hintWritable)
 	}
 	_ = file.Close() // nothing was written to it
 	return nil, err

@@ -46,7 +46,7 @@ func (d *serverDir) waitReady(ctx context.Context, child *childServer) (info ser
 		case pm.runs && pm.status == statusReady:
 			info, err := d.connectAndVerify(ctx, pm)
 			if err == nil || isPermanent(err) {
-				return info, true, d.op.wrapError(ctx, err, "restore "+d.path+" from a copy")
+				return info, true, d.op.wrapError(ctx, domain.CodePrivateDatabaseDamaged, err, "restore "+d.path+" from a copy")
 			}
 			lastErr = fmt.Errorf("%w (%w)", errNotReady, err)
 		case !pm.runs && child.hasEnded():
@@ -58,7 +58,8 @@ func (d *serverDir) waitReady(ctx context.Context, child *childServer) (info ser
 			if cause := context.Cause(ctx); !errors.Is(cause, errNotReady) {
 				return serverInfo{}, false, d.op.endedError(ctx)
 			}
-			return serverInfo{}, false, d.op.transientError(lastErr, "try again in a while: the server goes on by itself")
+			return serverInfo{}, false, d.op.transientError(domain.CodePrivateDatabaseBusy, lastErr,
+				"try again in a while: the server goes on by itself")
 		}
 	}
 }
@@ -91,7 +92,7 @@ func (d *serverDir) connectAndVerify(ctx context.Context, pm postmaster) (server
 	var data string
 	err = conn.QueryRow(ctx, "SHOW data_directory").Scan(&data)
 	if err == nil && !isSameFolder(data, d.data()) {
-		err = d.op.invalidError(fmt.Errorf("the server on port %d uses %s", pm.port, data), "")
+		err = d.op.invalidError(domain.CodePrivateDatabaseDamaged, fmt.Errorf("the server on port %d uses %s", pm.port, data), "")
 	}
 	_ = conn.Close(ctx) // Close closes the socket even if it returns an error
 	return info, err
@@ -128,7 +129,7 @@ func (d *serverDir) readPostmaster(ctx context.Context) (postmaster, error) {
 		return postmaster{}, nil
 	}
 	if err != nil {
-		return postmaster{}, d.op.invalidError(fmt.Errorf("look for a running server: %w", err), "")
+		return postmaster{}, d.op.folderError(fmt.Errorf("look for a running server: %w", err), "")
 	}
 	pm := parsePostmaster(string(text))
 	pm.runs = pm.pid > 0 && isSameFolder(pm.data, d.data()) && servesData(ctx, pm.pid, pm.data)
@@ -170,7 +171,7 @@ func isSameFolder(a, b string) bool {
 func (d *serverDir) readBin() (string, error) {
 	text, err := d.root.ReadFile(filepath.Join(dataFolder, "postmaster.opts"))
 	if err != nil {
-		return "", d.op.invalidError(fmt.Errorf("look for the server's programs: %w", err), "")
+		return "", d.op.folderError(fmt.Errorf("look for the server's programs: %w", err), "")
 	}
 	program, _, _ := strings.Cut(string(text), ` "`) // the path of postgres comes first, and then its arguments in quotes
 	return filepath.Dir(program), nil

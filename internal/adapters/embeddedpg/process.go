@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/pawldata/pawl/internal/domain"
 )
 
 const (
@@ -30,12 +32,12 @@ var errKeepsEnding = errors.New("the server ended again and again while it start
 // takes the port before the server does, start tries again.
 func (d *serverDir) start(ctx context.Context, bin string) (serverInfo, error) {
 	if err := d.rotateLog(); err != nil {
-		return serverInfo{}, d.op.invalidError(fmt.Errorf("begin the server's log: %w", err), hintWritable)
+		return serverInfo{}, d.op.folderError(fmt.Errorf("begin the server's log: %w", err), hintWritable)
 	}
 	for attempt := 1; ; attempt++ {
 		child, err := d.launch(ctx, bin)
 		if err != nil {
-			return serverInfo{}, d.op.wrapError(ctx, err, "the server's log is "+d.logPath())
+			return serverInfo{}, d.op.wrapError(ctx, domain.CodePrivateDatabaseStart, err, "the server's log is "+d.logPath())
 		}
 		info, found, err := d.waitReady(ctx, child)
 		if err != nil && !mayBecomeReady(err) {
@@ -51,7 +53,7 @@ func (d *serverDir) start(ctx context.Context, bin string) (serverInfo, error) {
 			err = errKeepsEnding
 		}
 		if err != nil {
-			return serverInfo{}, d.op.wrapError(ctx, err, "the server's log is "+d.logPath())
+			return serverInfo{}, d.op.wrapError(ctx, domain.CodePrivateDatabaseStart, err, "the server's log is "+d.logPath())
 		}
 	}
 }
@@ -183,7 +185,7 @@ func (d *serverDir) stop(ctx context.Context) error {
 	}
 	hasEnded := func() bool { return !servesData(ctx, pm.pid, pm.data) }
 	if err := terminate(ctx, pm.pid, signal, hasEnded); err != nil {
-		return d.op.transientError(err, "stop it by hand if it is still there")
+		return d.op.transientError(domain.CodePrivateDatabaseBusy, err, "stop it by hand if it is still there")
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (c config) choosePrograms(ctx context.Context, d *serverDir, major string, 
 		}
 		return c.downloadPrograms(ctx, d, major, report)
 	}
-	return programs{}, d.op.invalidError(
+	return programs{}, d.op.invalidError(domain.CodePrivateDatabasePrograms,
 		fmt.Errorf("the data in this folder needs PostgreSQL %s, but this machine has only PostgreSQL %s",
 			major, strings.Join(otherVersions, ", ")),
 		fmt.Sprintf("install PostgreSQL %s, or name another folder in DATABASE_URL: the data stays as it is", major))
@@ -128,7 +128,7 @@ func releaseFor(major string) (version embeddedpostgres.PostgresVersion, ok bool
 func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string, report func(string)) (programs, error) {
 	version, ok := releaseFor(major)
 	if !ok {
-		return programs{}, d.op.invalidError(
+		return programs{}, d.op.invalidError(domain.CodePrivateDatabasePrograms,
 			fmt.Errorf("the data in this folder needs PostgreSQL %s, which is neither on this machine nor available for download", major),
 			fmt.Sprintf("install PostgreSQL %s, or name another folder in DATABASE_URL: the data stays as it is", major))
 	}
@@ -137,16 +137,17 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 		err = checkReachable(ctx, repository)
 	}
 	if err != nil {
-		return programs{}, d.op.wrapError(ctx, fmt.Errorf("there is no PostgreSQL here and none can be downloaded: %w", err), hintNoPrograms)
+		return programs{}, d.op.wrapError(ctx, domain.CodePrivateDatabasePrograms,
+			fmt.Errorf("there is no PostgreSQL here and none can be downloaded: %w", err), hintNoPrograms)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, downloadTimeout, &domain.Error{
-		Kind: domain.Transient, Op: string(d.op), Hint: hintNoPrograms,
+		Kind: domain.Transient, Code: domain.CodePrivateDatabasePrograms, Op: string(d.op), Hint: hintNoPrograms,
 		Err: fmt.Errorf("downloading PostgreSQL took longer than %v", downloadTimeout),
 	})
 	defer cancel()
 	staging, err := d.makeStagingFolder()
 	if err != nil {
-		return programs{}, d.op.invalidError(err, hintWritable)
+		return programs{}, d.op.folderError(err, hintWritable)
 	}
 	defer d.root.RemoveAll(staging) //nolint:errcheck // if RemoveAll fails, the next start removes the folder
 	// The library writes versions with a third number, such as 17.5.0. PostgreSQL itself has two: 17.5.
@@ -158,7 +159,8 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 		if ctx.Err() != nil {
 			return programs{}, d.op.endedError(ctx)
 		}
-		return programs{}, d.op.transientError(fmt.Errorf("download PostgreSQL: %w", err), "try again, or "+hintNoPrograms)
+		return programs{}, d.op.transientError(domain.CodePrivateDatabasePrograms,
+			fmt.Errorf("download PostgreSQL: %w", err), "try again, or "+hintNoPrograms)
 	}
 	return d.installPrograms(ctx, path.Join(staging, extractedFolder), string(version))
 }
@@ -185,7 +187,8 @@ func (d *serverDir) installPrograms(ctx context.Context, extracted, version stri
 		err = d.moveIntoPlace(extracted, target)
 	}
 	if err != nil {
-		return programs{}, d.op.wrapError(ctx, fmt.Errorf("use the downloaded PostgreSQL: %w", err), hintNoPrograms)
+		return programs{}, d.op.wrapError(ctx, domain.CodePrivateDatabasePrograms,
+			fmt.Errorf("use the downloaded PostgreSQL: %w", err), hintNoPrograms)
 	}
 	return d.inspectPrograms(ctx, filepath.Join(d.path, target, "bin"))
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
+	"github.com/pawldata/pawl/internal/domain"
 )
 
 const enterTimeout = 5 * time.Second // of canEnter
@@ -25,7 +26,7 @@ const enterTimeout = 5 * time.Second // of canEnter
 func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func(string)) (*serverDir, error) {
 	account, err := accountForDir(dir)
 	if err != nil {
-		return nil, operationFor(dir).invalidError(err, "run pawl as another user than root")
+		return nil, operationFor(dir).folderError(err, "run pawl as another user than root")
 	}
 	fallbackName := fallbackNameFor(dir)
 	canEnterDir := canEnter(ctx, account, existingAncestor(dir))
@@ -35,7 +36,8 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 		d, err := openOrMake(dir, serverDirName, account, operationFor(dir))
 		if err == nil && !canEnter(ctx, d.account, d.path) { // the serverDir in dir may have another owner and mode than dir
 			d.close()
-			err = operationFor(dir).wrapError(ctx, fmt.Errorf("PostgreSQL does not run as root, and user %s cannot enter it", d.accountName()),
+			err = operationFor(dir).wrapError(ctx, domain.CodePrivateDatabaseFolder,
+				fmt.Errorf("PostgreSQL does not run as root, and user %s cannot enter it", d.accountName()),
 				"let that user enter all the folders above it (chmod o+x), or name another folder in DATABASE_URL")
 		}
 		return d, err
@@ -44,7 +46,7 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 		return nil, operationFor(dir).endedError(ctx)
 	}
 	if err := makePublicDir(c.fallbackRoot); err != nil {
-		return nil, operationFor(dir).invalidError(fmt.Errorf("make a folder instead of it: %w", err), hintWritable)
+		return nil, operationFor(dir).folderError(fmt.Errorf("make a folder instead of it: %w", err), hintWritable)
 	}
 	d, err := openOrMake(c.fallbackRoot, fallbackName, account, operationFor(dir))
 	if err != nil {
@@ -52,8 +54,9 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 	}
 	if !canEnter(ctx, d.account, d.path) {
 		d.close()
-		return nil, operationFor(dir).wrapError(ctx, fmt.Errorf("PostgreSQL does not run as root, and user %s can enter neither it nor %s",
-			d.accountName(), c.fallbackRoot), "let that user enter all the folders above it (chmod o+x)")
+		return nil, operationFor(dir).wrapError(ctx, domain.CodePrivateDatabaseFolder,
+			fmt.Errorf("PostgreSQL does not run as root, and user %s can enter neither it nor %s",
+				d.accountName(), c.fallbackRoot), "let that user enter all the folders above it (chmod o+x)")
 	}
 	reason := "cannot enter"
 	if canEnterDir { // an earlier run has created the fallback folder, when the account could not enter dir

@@ -55,7 +55,7 @@ func (c config) openServerDir(ctx context.Context, dir string, report func(strin
 	d.userDir = path
 	if err := d.ensureLockFiles(); err != nil {
 		d.close()
-		return nil, d.op.invalidError(err, hintWritable)
+		return nil, d.op.folderError(err, hintWritable)
 	}
 	return d, nil
 }
@@ -66,26 +66,26 @@ func resolveDir(dir string) (string, error) {
 	op := operation("read DATABASE_URL")
 	switch {
 	case strings.TrimSpace(dir) == "":
-		return "", op.invalidError(errEmptyDir, "it should look like embedded:./pawl-data")
+		return "", op.folderError(errEmptyDir, "it should look like embedded:./pawl-data")
 	case strings.ContainsAny(dir, "\n\r\x00"):
-		return "", op.invalidError(fmt.Errorf("the folder's name %q has a line break or a zero byte in it", dir), "name another folder")
+		return "", op.folderError(fmt.Errorf("the folder's name %q has a line break or a zero byte in it", dir), "name another folder")
 	}
 	path, err := filepath.Abs(dir)
 	if err != nil {
-		return "", op.invalidError(err, "give the folder's absolute path")
+		return "", op.folderError(err, "give the folder's absolute path")
 	}
 	ancestor := existingAncestor(path)
 	target, err := filepath.EvalSymlinks(ancestor)
 	if err != nil {
-		return "", operationFor(path).invalidError(err, hintWritable)
+		return "", operationFor(path).folderError(err, hintWritable)
 	}
 	if info, err := os.Stat(target); err == nil && !info.IsDir() { //nolint:gosec // the user names the folder
-		return "", operationFor(path).invalidError(fmt.Errorf("%s is not a folder", target), hintWritable)
+		return "", operationFor(path).folderError(fmt.Errorf("%s is not a folder", target), hintWritable)
 	}
 	missing := strings.TrimPrefix(path, ancestor) // the folders that do not exist yet
 	path = filepath.Join(target, missing)
 	if len(path) > maxPath {
-		return "", op.invalidError(fmt.Errorf("the folder's path is %d bytes long", len(path)),
+		return "", op.folderError(fmt.Errorf("the folder's path is %d bytes long", len(path)),
 			fmt.Sprintf("name a folder whose path has at most %d bytes", maxPath))
 	}
 	return path, nil
@@ -107,35 +107,35 @@ func existingAncestor(path string) string {
 // account. If the folder exists already and a user other than root owns it, its owner stays, and the server runs as this owner.
 func openOrMake(parent, name string, account *syscall.Credential, op operation) (*serverDir, error) {
 	if err := makeFolders(parent, account); err != nil {
-		return nil, op.invalidError(fmt.Errorf("make the folder: %w", err), hintWritable)
+		return nil, op.folderError(fmt.Errorf("make the folder: %w", err), hintWritable)
 	}
 	parentRoot, err := os.OpenRoot(parent)
 	if err != nil {
-		return nil, op.invalidError(fmt.Errorf("use the folder: %w", err), hintWritable)
+		return nil, op.folderError(fmt.Errorf("use the folder: %w", err), hintWritable)
 	}
 	defer parentRoot.Close() //nolint:errcheck // no file is written through parentRoot
 	if err := parentRoot.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, op.invalidError(fmt.Errorf("make a folder in it: %w", err), hintWritable)
+		return nil, op.folderError(fmt.Errorf("make a folder in it: %w", err), hintWritable)
 	}
 	info, err := parentRoot.Lstat(name)
 	if err == nil && !info.IsDir() {
 		err = errors.New("not a folder")
 	}
 	if err != nil {
-		return nil, op.invalidError(fmt.Errorf("use %s in it: %w", name, err), "move it away, or "+hintWritable)
+		return nil, op.folderError(fmt.Errorf("use %s in it: %w", name, err), "move it away, or "+hintWritable)
 	}
 	account, err = accountOfExisting(info, account)
 	if err != nil {
-		return nil, op.invalidError(fmt.Errorf("use %s in it: %w", name, err), "run pawl as that user, or "+hintWritable)
+		return nil, op.folderError(fmt.Errorf("use %s in it: %w", name, err), "run pawl as that user, or "+hintWritable)
 	}
 	if account != nil {
 		if err := parentRoot.Lchown(name, int(account.Uid), int(account.Gid)); err != nil {
-			return nil, op.invalidError(fmt.Errorf("give %s in it to the server's account: %w", name, err), hintWritable)
+			return nil, op.folderError(fmt.Errorf("give %s in it to the server's account: %w", name, err), hintWritable)
 		}
 	}
 	root, err := parentRoot.OpenRoot(name)
 	if err != nil {
-		return nil, op.invalidError(fmt.Errorf("use %s in it: %w", name, err), hintWritable)
+		return nil, op.folderError(fmt.Errorf("use %s in it: %w", name, err), hintWritable)
 	}
 	return &serverDir{path: filepath.Join(parent, name), root: root, account: account, op: op}, nil
 }

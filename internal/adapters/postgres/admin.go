@@ -35,7 +35,8 @@ func (a *Admin) MoveStream(ctx context.Context, stream domain.StreamID, from, to
 			return err
 		}
 		return &domain.Error{
-			Kind: domain.Invalid, Op: op, Err: fmt.Errorf("stream %s reads from %s, not from %s", stream, current, from),
+			Kind: domain.Invalid, Code: domain.CodeStreamOtherAddress, Op: op,
+			Err:    fmt.Errorf("stream %s reads from %s, not from %s", stream, current, from),
 			Remedy: domain.CorrectFormerAddress,
 		}
 	})
@@ -54,7 +55,7 @@ func (a *Admin) DiscardDeadLetter(ctx context.Context, stream domain.StreamID, i
 			return err
 		}
 		return &domain.Error{
-			Kind: domain.Invalid, Op: op,
+			Kind: domain.Invalid, Code: domain.CodeDeadLetterResolved, Op: op,
 			Err:    fmt.Errorf("letter %d is resolved already, %s at %s", id, letter.Resolved.How, letter.Resolved.At.Format(time.RFC3339)),
 			Remedy: domain.ShowDeadLetter,
 		}

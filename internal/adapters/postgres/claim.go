@@ -61,7 +61,8 @@ func checkUniqueID(ctx context.Context, q *dbsqlc.Queries) error {
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.Invalid, Op: "claim stream", Err: errors.New("the table events has no unique key on id, so an event could be stored twice"),
+		Kind: domain.Invalid, Code: domain.CodeEventsWithoutKey, Op: "claim stream",
+		Err:  errors.New("the table events has no unique key on id, so an event could be stored twice"),
 		Hint: "if a restore did not end, restore the database again; otherwise run: ALTER TABLE events ADD PRIMARY KEY (id)",
 	}
 }
@@ -73,7 +74,7 @@ func sourceURLError(ctx context.Context, q *dbsqlc.Queries, stream domain.Stream
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.Invalid, Op: "claim stream",
+		Kind: domain.Invalid, Code: domain.CodeStreamOtherAddress, Op: "claim stream",
 		Err:    fmt.Errorf("the stream reads from %s, not from %s", stored, sourceURL),
 		Remedy: domain.MoveStream,
 	}
@@ -155,7 +156,7 @@ func (s *Store) unlock(ctx context.Context) {
 // if that runner has reported it. It also says whether the runner seems to be alive, if PostgreSQL shows it.
 func (s *Store) holderError(ctx context.Context, pooled *pgxpool.Conn, stream domain.StreamID) error {
 	fenced := &domain.Error{
-		Kind: domain.Fenced, Op: opLockStream, Err: fmt.Errorf("another runner holds stream %s", stream),
+		Kind: domain.Fenced, Code: domain.CodeStreamHeld, Op: opLockStream, Err: fmt.Errorf("another runner holds stream %s", stream),
 		Remedy: domain.WaitForRunner,
 	}
 	q := dbsqlc.New(pooled)

@@ -254,7 +254,7 @@ func checkRepeats(move dbsqlc.CheckpointAdvanceParams, inLedger int64) error {
 		return nil
 	}
 	return &domain.Error{
-		Kind: domain.BadPage, Op: "store page",
+		Kind: domain.BadPage, Code: domain.CodeAPIPageRepeated, Op: "store page",
 		Err:  fmt.Errorf("the API sent the records of an earlier page of this pass again (seq %d)", move.FromSeq+repeated),
 		Hint: "run it again later, since a cache may have answered", Remedy: domain.OtherPageSize,
 	}

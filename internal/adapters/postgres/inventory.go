@@ -110,7 +110,7 @@ func checkError(check domain.Check, timeout time.Duration, err error) error {
 		return conn.Classify(op, err)
 	}
 	return &domain.Error{
-		Kind: domain.Transient, Op: op, Err: fmt.Errorf("PostgreSQL did not end it within %s", timeout),
+		Kind: domain.Transient, Code: domain.CodeDatabaseBusy, Op: op, Err: fmt.Errorf("PostgreSQL did not end it within %s", timeout),
 		Hint: "this check has no result; run it again when the database has less to do",
 	}
 }

@@ -136,7 +136,7 @@ func noSuchStreamError(ctx context.Context, q *dbsqlc.Queries, op string, stream
 	if err != nil {
 		return conn.Classify(op, err)
 	}
-	invalid := &domain.Error{Kind: domain.Invalid, Op: op, Err: fmt.Errorf("no stream named %s", stream)}
+	invalid := &domain.Error{Kind: domain.Invalid, Code: domain.CodeStreamUnknown, Op: op, Err: fmt.Errorf("no stream named %s", stream)}
 	if runner, err := q.RunnerGet(ctx, stream.String()); err == nil && runner.LastError != "" { // otherwise the error only says less
 		invalid.Err = fmt.Errorf("%w: its first run failed at %s, before it stored a page: %s",
 			invalid.Err, runner.AliveAt.Local().Format(time.DateTime), runner.LastError)
@@ -154,7 +154,8 @@ func readDeadLetter(ctx context.Context, q *dbsqlc.Queries, stream domain.Stream
 	row, err := q.DeadLetterGet(ctx, dbsqlc.DeadLetterGetParams{Stream: stream.String(), ID: id})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return domain.DeadLetter{}, &domain.Error{
-			Kind: domain.Invalid, Op: "read dead letter", Err: fmt.Errorf("stream %s has none of id %d", stream, id),
+			Kind: domain.Invalid, Code: domain.CodeDeadLetterUnknown, Op: "read dead letter",
+			Err:    fmt.Errorf("stream %s has none of id %d", stream, id),
 			Remedy: domain.ListAllDeadLetters,
 		}
 	}

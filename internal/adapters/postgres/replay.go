@@ -133,7 +133,7 @@ func checkPreviousReplay(ctx context.Context, q *dbsqlc.Queries, r domain.Replay
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.SetBack, Op: "replay dead letters",
+		Kind: domain.SetBack, Code: domain.CodeDatabaseSetBack, Op: "replay dead letters",
 		Err:  fmt.Errorf("the database was set back to an earlier state of stream %s: the previous batch is gone", r.Stream),
 		Hint: "run it again: it replays the dead letters that are open in the database now",
 	}

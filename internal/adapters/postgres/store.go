@@ -84,7 +84,7 @@ func (s *Store) retryDuringRestore(err error) error {
 	switch answer.Code {
 	case "3D000", "3F000", "42P01", "42703": // the database, schema, table or column does not exist
 		return &domain.Error{
-			Kind: domain.Transient, Op: "find the stream's tables", Err: err,
+			Kind: domain.Transient, Code: domain.CodeDatabaseSetBack, Op: "find the stream's tables", Err: err,
 			Hint: "if a backup is being restored, run pawl again after the restore",
 		}
 	}
@@ -137,7 +137,7 @@ func moveError(ctx context.Context, q *dbsqlc.Queries, op string, expected domai
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.Transient, Op: op,
+		Kind: domain.Transient, Code: domain.CodeDatabaseBusy, Op: op,
 		Err: fmt.Errorf("the checkpoint of stream %s changed while pawl read it", expected.Stream),
 	}
 }

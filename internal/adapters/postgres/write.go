@@ -90,7 +90,7 @@ func checkBalance(counts domain.Counts) error {
 // balanceError returns the error for counts that do not add up. format and args describe them.
 func balanceError(format string, args ...any) error {
 	return &domain.Error{
-		Kind: domain.Unknown, Op: "count records", Err: fmt.Errorf("the counts do not add up (I5): "+format, args...),
+		Kind: domain.Unknown, Code: domain.CodeBug, Op: "count records", Err: fmt.Errorf("the counts do not add up (I5): "+format, args...),
 	}
 }
 

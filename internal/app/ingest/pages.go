@@ -113,7 +113,9 @@ func heldError(heldUntil time.Time) error {
 	if !time.Now().Before(heldUntil) {
 		return nil
 	}
-	return &domain.Error{Kind: domain.RateLimited, Op: opFetch, Until: heldUntil, Unsent: true, Err: errHeld}
+	return &domain.Error{
+		Kind: domain.RateLimited, Code: domain.CodeRateLimited, Op: opFetch, Until: heldUntil, Unsent: true, Err: errHeld,
+	}
 }
 
 // A request is the work of fetching one page. It may take several attempts.
@@ -245,7 +247,7 @@ func (r *request) takeRefetchReason() error {
 		return nil
 	}
 	return &domain.Error{
-		Kind: domain.BadPage, Op: opFetch, Hint: "run it again later: the API may be changing",
+		Kind: domain.BadPage, Code: domain.CodeAPIEndUnconfirmed, Op: opFetch, Hint: "run it again later: the API may be changing",
 		Err: fmt.Errorf("the API ends the stream differently in each answer, the last time after %d records", r.end.offset),
 	}
 }
@@ -291,17 +293,18 @@ func (f *fetcher) attempt(ctx context.Context, r *request) (domain.Page, error) 
 	}
 	isEmpty := len(page.Records) == 0 && !page.Last
 	if isEmpty && r.emptyPages >= maxEmptyPages {
-		return domain.Page{}, badPageError("%d pages in a row without a record, and no end", r.emptyPages+1)
+		return domain.Page{}, badPageError(domain.CodeAPIBadPage, "%d pages in a row without a record, and no end", r.emptyPages+1)
 	}
 	if r.cycle.isCycle(page.Next) {
 		offset := r.position.After(page).Offset
-		return domain.Page{}, badPageError("after %d records the API's cursor leads back to where it has been", offset)
+		return domain.Page{}, badPageError(domain.CodeAPIPageRepeated,
+			"after %d records the API's cursor leads back to where it has been", offset)
 	}
 	return page, nil
 }
 
-func badPageError(format string, args ...any) error {
-	return &domain.Error{Kind: domain.BadPage, Op: opFetch, Err: fmt.Errorf(format, args...)}
+func badPageError(code domain.Code, format string, args ...any) error {
+	return &domain.Error{Kind: domain.BadPage, Code: code, Op: opFetch, Err: fmt.Errorf(format, args...)}
 }
 
 // countRequest counts a request with the result err, unless the source did not send the request.
@@ -362,7 +365,7 @@ func (l *passLimit) allowNext(position domain.Position, lost error) error {
 		return nil
 	}
 	return &domain.Error{
-		Kind: domain.KindOf(lost), Op: opFetch, Remedy: domain.FetchFaster,
+		Kind: domain.KindOf(lost), Code: domain.CodeCursorLost, Op: opFetch, Remedy: domain.FetchFaster,
 		Err: fmt.Errorf("%d passes in a row lost their cursor and got no further than %d records: %w", l.useless, l.maxOffset, lost),
 	}
 }

@@ -175,7 +175,8 @@ func maxPagesError(pages int, checkpoint domain.Checkpoint) error {
 		read = fmt.Sprintf("%d %% read", percent)
 	}
 	return &domain.Error{
-		Kind: domain.Stopped, Op: fmt.Sprintf("stopped after page %d of this run", pages), Err: fmt.Errorf("%w, %s", ErrMaxPages, read),
+		Kind: domain.Stopped, Code: domain.CodePageLimitReached, Op: fmt.Sprintf("stopped after page %d of this run", pages),
+		Err: fmt.Errorf("%w, %s", ErrMaxPages, read),
 	}
 }
 

@@ -97,7 +97,7 @@ func (r *Runner) commit(ctx, commitCtx context.Context, batch domain.Batch) (dom
 	}
 	if err == nil && !isAtEndOf(res.Checkpoint, batch) {
 		return res, &domain.Error{
-			Kind: domain.Unknown, Op: "store page",
+			Kind: domain.Unknown, Code: domain.CodeBug, Op: "store page",
 			Err: fmt.Errorf("the database moved stream %s to seq %d, offset %d, but the page ends at seq %d, offset %d",
 				batch.Start.Stream, res.Checkpoint.Seq, res.Checkpoint.Offset, batch.TargetSeq(), batch.LastPage().To.Offset),
 		}

@@ -65,7 +65,8 @@ type yieldedPages struct {
 // returns the error of [domain.EndEvidence.Check].
 func (y *yieldedPages) check(page domain.DecodedPage) error {
 	if page.From.Pass == y.pass && y.hashes[string(page.IDsHash())] {
-		return badPageError("after %d records the API answered with those of an earlier page of this pass", page.From.Offset)
+		return badPageError(domain.CodeAPIPageRepeated,
+			"after %d records the API answered with those of an earlier page of this pass", page.From.Offset)
 	}
 	if page.To.Done {
 		received := page.To.Offset

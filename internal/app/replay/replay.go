@@ -125,7 +125,7 @@ func (r *Replayer) Run(ctx context.Context) (Report, error) {
 	var previous batchResult
 	for after := int64(0); after < survey.Last; {
 		if ctx.Err() != nil {
-			return report, &domain.Error{Kind: domain.Stopped, Op: "replay dead letters", Err: ctx.Err()}
+			return report, &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: "replay dead letters", Err: ctx.Err()}
 		}
 		letters, err := r.replayBatch(ctx, after, survey.Last, &previous, &report)
 		if err != nil {
@@ -148,7 +148,7 @@ func (r *Replayer) survey(ctx context.Context) (survey domain.SelectionCount, er
 	})
 	if err == nil && len(survey.Missing) > 0 {
 		err = &domain.Error{
-			Kind: domain.Invalid, Op: "replay dead letters",
+			Kind: domain.Invalid, Code: domain.CodeDeadLetterUnknown, Op: "replay dead letters",
 			Err:  fmt.Errorf("stream %s has no dead letter of id %s", r.opts.Stream, joinIDs(survey.Missing)),
 			Hint: "nothing was replayed", Remedy: domain.ListDeadLetters,
 		}

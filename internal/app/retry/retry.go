@@ -98,7 +98,7 @@ func (w Wait) Sleep(ctx context.Context) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return &domain.Error{Kind: domain.Stopped, Op: "wait", Err: fmt.Errorf("%w, after: %w", ctx.Err(), w.Err)}
+		return &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: "wait", Err: fmt.Errorf("%w, after: %w", ctx.Err(), w.Err)}
 	}
 }
 
@@ -135,7 +135,7 @@ func (b *Budget) afterRefusal(err error) (Wait, error) {
 	b.waited += wait
 	if b.waited > b.policy.MaxWait {
 		return Wait{}, &domain.Error{
-			Kind: domain.RateLimited, Op: "wait for the rate limit",
+			Kind: domain.RateLimited, Code: domain.CodeRateLimitWaitTooLong, Op: "wait for the rate limit",
 			Err: fmt.Errorf("it would take until %s, longer than the %s that a run may wait: %w",
 				time.Now().Add(wait).Format(time.DateTime), b.policy.MaxWait, err),
 			Remedy: domain.WaitLonger,

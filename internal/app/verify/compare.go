@@ -98,7 +98,8 @@ func (v *Verifier) watchLastPage(
 			return err
 		}
 		return &domain.Error{
-			Kind: domain.SetBack, Op: "compare stream " + checkpoint.Stream.String() + " with the API",
+			Kind: domain.SetBack, Code: domain.CodeDatabaseSetBack,
+			Op:   "compare stream " + checkpoint.Stream.String() + " with the API",
 			Err:  errors.New("the database was set back to an earlier state while the API was read"),
 			Hint: "run it again",
 		}
@@ -116,18 +117,18 @@ func (v *Verifier) pageCommittedAt(ctx context.Context, seq int64) (committed ti
 // checkComparable returns Invalid if the stream is incomplete or was read from another source URL. A comparison of such a
 // stream would always find differences.
 func (v *Verifier) checkComparable(checkpoint domain.Checkpoint) error {
-	err := &domain.Error{Kind: domain.Invalid, Op: "compare stream " + checkpoint.Stream.String() + " with the API"}
+	newError := func(code domain.Code, cause error, remedy domain.Remedy) error {
+		op := "compare stream " + checkpoint.Stream.String() + " with the API"
+		return &domain.Error{Kind: domain.Invalid, Code: code, Op: op, Err: cause, Remedy: remedy}
+	}
 	switch {
 	case checkpoint.SourceURL != v.opts.API.SourceURL:
-		err.Err = fmt.Errorf("it was read from %s, not from %s", checkpoint.SourceURL, v.opts.API.SourceURL)
-		err.Remedy = domain.CorrectAddress
+		cause := fmt.Errorf("it was read from %s, not from %s", checkpoint.SourceURL, v.opts.API.SourceURL)
+		return newError(domain.CodeStreamOtherAddress, cause, domain.CorrectAddress)
 	case !checkpoint.Done:
-		err.Err = errors.New("it is not complete")
-		err.Remedy = domain.FinishStream
-	default:
-		return nil
+		return newError(domain.CodeStreamIncomplete, errors.New("it is not complete"), domain.FinishStream)
 	}
-	return err
+	return nil
 }
 
 // A walk collects the results of reading the API once, from the head to the end.

@@ -126,7 +126,7 @@ func (r Report) inconsistency() error {
 		return nil
 	}
 	return &domain.Error{
-		Kind: domain.Inconsistent, Op: "verify stream " + r.Stream.Checkpoint.Stream.String(),
+		Kind: domain.Inconsistent, Code: domain.CodeVerifyDifferences, Op: "verify stream " + r.Stream.Checkpoint.Stream.String(),
 		Err: fmt.Errorf("%s in %s: %s",
 			pluralize(differences, "difference"), pluralize(int64(len(checks)), "check"), strings.Join(checks, ", ")),
 		Hint: "the report names them",

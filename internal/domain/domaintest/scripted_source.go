@@ -224,7 +224,9 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Now().Before(s.heldUntil) {
-		return Answer{}, &domain.Error{Kind: domain.RateLimited, Op: opScript, Until: s.heldUntil, Unsent: true, Err: errScripted}
+		return Answer{}, &domain.Error{
+			Kind: domain.RateLimited, Code: domain.CodeRateLimited, Op: opScript, Until: s.heldUntil, Unsent: true, Err: errScripted,
+		}
 	}
 	s.requests = append(s.requests, req)
 	if s.expected != nil && !slices.Contains(s.expected, req.Cursor) {
@@ -245,7 +247,7 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 	failure := &domain.Error{Kind: answer.Kind, Op: opScript, Status: answer.Status, Err: errScripted}
 	if answer.Kind == domain.RateLimited && answer.In >= 0 {
 		s.heldUntil = time.Now().Add(answer.In)
-		failure.Until = s.heldUntil
+		failure.Code, failure.Until = domain.CodeRateLimited, s.heldUntil
 	}
 	return Answer{}, failure
 }

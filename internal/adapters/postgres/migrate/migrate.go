@@ -78,7 +78,7 @@ func CheckSchema(ctx context.Context, databaseURL string) error {
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.Invalid, Op: "check schema",
+		Kind: domain.Invalid, Code: domain.CodeSchemaOutdated, Op: "check schema",
 		Err:    fmt.Errorf("migrations not applied: %s", strings.Join(pending, ", ")),
 		Remedy: domain.MigrateAsOwner,
 	}
@@ -92,7 +92,7 @@ func CheckSchema(ctx context.Context, databaseURL string) error {
 func lockSchema(ctx context.Context, databaseURL string) (*pgx.Conn, error) {
 	const op = "lock schema"
 	ctx, cancel := context.WithTimeoutCause(ctx, maxLockWait, &domain.Error{
-		Kind: domain.Transient, Op: op, Err: errors.New("another process has been migrating for a minute"),
+		Kind: domain.Transient, Code: domain.CodeMigrationBlocked, Op: op, Err: errors.New("another process has been migrating for a minute"),
 	})
 	defer cancel()
 	pg, err := conn.Connect(ctx, databaseURL, applicationName)
@@ -135,7 +135,7 @@ func pollLock(ctx context.Context, pg *pgx.Conn) error {
 func classifyMigration(ctx context.Context, pg *pgx.Conn, err error) error {
 	const op = "migrate"
 	if ctx.Err() != nil { // err is only a consequence of the end of ctx
-		return &domain.Error{Kind: domain.Stopped, Op: op, Err: ctx.Err()}
+		return &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: op, Err: ctx.Err()}
 	}
 	answer, isAnswer := errors.AsType[*pgconn.PgError](err)
 	if !isAnswer {
@@ -170,7 +170,7 @@ func tablesInUseError(ctx context.Context, pg *pgx.Conn, err error) error {
 		user = fmt.Sprintf("%s (process %d)", longest.Application, longest.Pid)
 	}
 	return &domain.Error{
-		Kind: domain.Transient, Op: "migrate",
+		Kind: domain.Transient, Code: domain.CodeMigrationBlocked, Op: "migrate",
 		Err: fmt.Errorf("the tables to change may be used by %s, which uses %s; the migration gave up after %s, "+
 			"so as not to block others for longer: %w", user, longest.Tables, maxTableWait, err),
 		Hint: fmt.Sprintf("run pawl again when that process has ended, or end it with SELECT pg_terminate_backend(%d)", longest.Pid),

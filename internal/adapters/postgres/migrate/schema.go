@@ -132,7 +132,7 @@ func checkForeign(ctx context.Context, pg *pgx.Conn, applied []string) error {
 // foreignObjectsError returns the Invalid error for objects of another program that have the names of pawl's objects.
 func foreignObjectsError(objects string) error {
 	return &domain.Error{
-		Kind: domain.Invalid, Op: opReadSchema,
+		Kind: domain.Invalid, Code: domain.CodeSchemaTaken, Op: opReadSchema,
 		Err:  fmt.Errorf("the schema has objects of another program where pawl needs its own: %s", objects),
 		Hint: "give pawl a schema of its own by adding search_path=pawl to DATABASE_URL",
 	}
@@ -146,7 +146,7 @@ func checkEncoding(pg *pgx.Conn) error {
 		return nil
 	}
 	return &domain.Error{
-		Kind: domain.Invalid, Op: opReadSchema,
+		Kind: domain.Invalid, Code: domain.CodeDatabaseNotUTF8, Op: opReadSchema,
 		Err:  fmt.Errorf("the database's encoding is %s, which cannot store every text", encoding),
 		Hint: "use a database made with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
 	}
@@ -158,7 +158,7 @@ func checkNewer(names, applied []string) error {
 	for _, version := range applied {
 		if version > newest { // versions are times of the same length, so they can be compared as texts
 			return &domain.Error{
-				Kind: domain.Invalid, Op: opReadSchema,
+				Kind: domain.Invalid, Code: domain.CodeSchemaNewer, Op: opReadSchema,
 				Err:  fmt.Errorf("the schema has migration %s, but this pawl knows migrations only up to %s", version, newest),
 				Hint: "use the pawl that migrated this database, or a newer one",
 			}
@@ -187,7 +187,8 @@ func ensureSchema(ctx context.Context, pg *pgx.Conn) error {
 	isCreatable := err == nil && first != "$user"
 	if !isCreatable {
 		return &domain.Error{
-			Kind: domain.Invalid, Op: opReadSchema, Err: fmt.Errorf("no schema of the search path %q exists", current.Path),
+			Kind: domain.Invalid, Code: domain.CodeSchemaNotFound, Op: opReadSchema,
+			Err:  fmt.Errorf("no schema of the search path %q exists", current.Path),
 			Hint: "add search_path=pawl to DATABASE_URL",
 		}
 	}

@@ -29,7 +29,8 @@ func Classify(op string, err error) error {
 	}
 	kind := kindOf(err)
 	return &domain.Error{
-		Kind: kind, Op: op, Hint: hintFor(kind, err), Remedy: remedyFor(err), Err: terseError{cause: err, text: textOf(err)},
+		Kind: kind, Code: codeFor(kind, err), Op: op, Hint: hintFor(kind, err), Remedy: remedyFor(err),
+		Err: terseError{cause: err, text: textOf(err)},
 	}
 }
 
@@ -44,15 +45,17 @@ func classifyConnect(connect *pgconn.ConnectError, err error) error {
 		op += " " + name
 	}
 	kind := kindOf(err)
+	code := codeFor(kind, err)
 	if kind == domain.Unknown { // probably the server refuses a setting of the URL
-		kind = domain.Invalid
+		kind, code = domain.Invalid, domain.CodeDatabaseURLInvalid
 	}
 	text, hint := dropRefusedTLS(connect.Unwrap().Error()), hintFor(kind, err)
 	if text == "" {
 		text = joinDistinctLines(connect.Unwrap().Error())
-		kind, hint = domain.Invalid, "the server has no TLS: correct sslmode in DATABASE_URL, or switch TLS on in the server"
+		kind, code = domain.Invalid, domain.CodeDatabaseNotSecure
+		hint = "the server has no TLS: correct sslmode in DATABASE_URL, or switch TLS on in the server"
 	}
-	return &domain.Error{Kind: kind, Op: op, Hint: hint, Err: terseError{cause: err, text: text}}
+	return &domain.Error{Kind: kind, Code: code, Op: op, Hint: hint, Err: terseError{cause: err, text: text}}
 }
 
 // ClassifyRow classifies the error of a statement that sends values of events. If PostgreSQL refused a value, ClassifyRow returns an
@@ -63,7 +66,8 @@ func ClassifyRow(err error) error {
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.Unstorable, Op: "insert events", Err: terseError{cause: err, text: textOf(err)},
+		Kind: domain.Unstorable, Code: domain.CodeValueRefused, Op: "insert events",
+		Err:  terseError{cause: err, text: textOf(err)},
 		Hint: "an event holds a value that PostgreSQL cannot store",
 	}
 }
@@ -76,12 +80,14 @@ func classifyCommit(err error) error {
 		return nil
 	}
 	if errors.Is(err, pgx.ErrTxCommitRollback) {
-		return &domain.Error{Kind: domain.Transient, Op: "commit", Err: err}
+		return &domain.Error{Kind: domain.Transient, Code: domain.CodeDatabaseBusy, Op: "commit", Err: err}
 	}
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.SeverityUnlocalized == "ERROR" {
 		return Classify("commit", err)
 	}
-	return &domain.Error{Kind: domain.Uncertain, Op: "commit", Err: terseError{cause: err, text: textOf(err)}}
+	return &domain.Error{
+		Kind: domain.Uncertain, Code: domain.CodeCommitUnanswered, Op: "commit", Err: terseError{cause: err, text: textOf(err)},
+	}
 }
 
 // kindOf returns the kind of an error that pgx, the network or an ended context caused. It returns Unknown for any other error.

@@ -59,7 +59,7 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(strings.TrimSpace(databaseURL))
 	if err != nil || databaseURL == "" {
 		return nil, &domain.Error{
-			Kind: domain.Invalid, Op: "read DATABASE_URL",
+			Kind: domain.Invalid, Code: domain.CodeDatabaseURLInvalid, Op: "read DATABASE_URL",
 			Err:  errors.New("it is not a PostgreSQL connection URL, or one of its parameters has an invalid value"),
 			Hint: hintURL,
 		}
@@ -67,13 +67,15 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	connection := cfg.ConnConfig
 	if strings.ContainsAny(connection.Host, "@#") { // no host has these characters, so the password has
 		return nil, &domain.Error{
-			Kind: domain.Invalid, Op: "read DATABASE_URL", Err: errors.New("the password has a character that ends it too early"), Hint: hintURL,
+			Kind: domain.Invalid, Code: domain.CodeDatabaseURLInvalid, Op: "read DATABASE_URL",
+			Err:  errors.New("the password has a character that ends it too early"),
+			Hint: hintURL,
 		}
 	}
 	mode := connection.DefaultQueryExecMode
 	if mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
 		return nil, &domain.Error{
-			Kind: domain.Invalid, Op: "read DATABASE_URL",
+			Kind: domain.Invalid, Code: domain.CodeDatabaseURLInvalid, Op: "read DATABASE_URL",
 			Err:  fmt.Errorf("pawl cannot send a page of events with default_query_exec_mode=%s", strings.ReplaceAll(mode.String(), " ", "_")),
 			Hint: "behind a connection pooler use default_query_exec_mode=cache_describe",
 		}

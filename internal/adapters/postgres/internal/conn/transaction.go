@@ -144,7 +144,8 @@ func replaceNoProgress(ctx context.Context, err error) error {
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.Transient, Op: "wait for the database", Err: terseError{cause: err, text: errNoProgress.Error()},
+		Kind: domain.Transient, Code: domain.CodeDatabaseUnreachable, Op: "wait for the database",
+		Err:  terseError{cause: err, text: errNoProgress.Error()},
 		Hint: "check that PostgreSQL is running and that DATABASE_URL points at it",
 	}
 }
@@ -155,5 +156,5 @@ func RetryUncertain(err error) error {
 	if domain.KindOf(err) != domain.Uncertain {
 		return err
 	}
-	return &domain.Error{Kind: domain.Transient, Op: "commit", Err: err}
+	return &domain.Error{Kind: domain.Transient, Code: domain.CodeCommitUnanswered, Op: "commit", Err: err}
 }
