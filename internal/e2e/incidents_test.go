@@ -28,12 +28,12 @@ type incidentStage struct {
 	mock *mock
 }
 
-// incidents returns the situations. Each message must name the remedy.
+// incidents returns the situations. Each message must name the remedy and end in its code.
 func incidents() []incident {
 	return []incident{
 		{
 			name: "the API does not accept the key", mock: []string{"--api-key", "another-key"},
-			wantCode: exitSettings, want: []string{"API_KEY"},
+			wantCode: exitSettings, want: []string{"API_KEY", "[api-key-refused]"},
 		},
 		{
 			name: "the API has moved to another address",
@@ -41,7 +41,7 @@ func incidents() []incident {
 				s.runPawl(exitDone, "run")
 				s.db.exec("UPDATE checkpoints SET source_url = 'https://former.example/api/v1'")
 			},
-			wantCode: exitSettings, want: []string{"former.example", "pawl move"},
+			wantCode: exitSettings, want: []string{"former.example", "pawl move", "[stream-other-address]"},
 		},
 		{
 			name: "the database's disk is full",
@@ -51,21 +51,21 @@ func incidents() []incident {
 					$$ BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;
 					CREATE TRIGGER disk_full BEFORE INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION fail_full()`)
 			},
-			args: []string{"--tries", "2"}, wantCode: exitRetryLater, want: []string{"disk", "full"},
+			args: []string{"--tries", "2"}, wantCode: exitRetryLater, want: []string{"disk", "full", "[database-disk-full]"},
 		},
 		{
 			name:     "the schema is newer than the program",
 			stage:    func(s *incidentStage) { s.db.exec("INSERT INTO schema_migrations VALUES ('99991231000000')") },
-			wantCode: exitSettings, want: []string{"newer", "pawl"},
+			wantCode: exitSettings, want: []string{"newer", "pawl", "[schema-newer]"},
 		},
 		{
 			name: "the API has changed its records", mock: []string{"--drift", "missing-field:0.9"},
-			wantCode: exitData, want: []string{"--max-reject-ratio"},
+			wantCode: exitData, want: []string{"--max-reject-ratio", "[too-many-rejects]"},
 		},
 		{
 			name:     "a cursor expires before the next page",
 			mock:     []string{"--cursor-ttl", "1s", "--rate-limit", "1", "--rate-window", "3s"},
-			wantCode: exitRetryLater, want: []string{"cursor", "--page-size"},
+			wantCode: exitRetryLater, want: []string{"cursor", "--page-size", "[cursor-lost]"},
 		},
 		{
 			name: "another runner has the stream",
@@ -74,26 +74,26 @@ func incidents() []incident {
 				s.start("run", "--page-size", "10")
 				eventually(s.t, "the first runner has committed a page", func() bool { return s.db.countPages() > 0 })
 			},
-			wantCode: exitFenced, want: []string{"another runner"},
+			wantCode: exitFenced, want: []string{"another runner", "[stream-held]"},
 		},
 		{
 			name: "a pooler needs another mode",
 			env: func(f *fixture) []string {
 				return []string{"DATABASE_URL=" + pgtest.WithParam(f.t, f.databaseURL, "default_query_exec_mode", "exec")}
 			},
-			wantCode: exitSettings, want: []string{"default_query_exec_mode=cache_describe"},
+			wantCode: exitSettings, want: []string{"default_query_exec_mode=cache_describe", "[database-url-invalid]"},
 		},
 		{
 			name:     "the database server is down",
 			env:      func(*fixture) []string { return []string{"DATABASE_URL=postgres://u@127.0.0.1:1/db"} },
 			args:     []string{"--tries", "2"},
-			wantCode: exitRetryLater, want: []string{"127.0.0.1:1", "PostgreSQL"},
+			wantCode: exitRetryLater, want: []string{"127.0.0.1:1", "PostgreSQL", "[database-unreachable]"},
 		},
 		{
 			name:     "the rate limit asks for a longer wait than --max-wait",
 			mock:     []string{"--rate-limit", "1", "--rate-window", "1h"},
 			args:     []string{"--max-wait", "1s"},
-			wantCode: exitRetryLater, want: []string{"--max-wait"},
+			wantCode: exitRetryLater, want: []string{"--max-wait", "[rate-limit-wait-too-long]"},
 		},
 	}
 }

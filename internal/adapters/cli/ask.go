@@ -44,7 +44,8 @@ func (s *session) confirmNewStream(db Database) error {
 		return nil
 	}
 	return &domain.Error{
-		Kind: domain.Invalid, Op: "--" + streamFlag, Err: fmt.Errorf("the new stream %s was not started", s.settings.Stream),
+		Kind: domain.Invalid, Code: domain.CodeStreamUnknown, Op: "--" + streamFlag,
+		Err:  fmt.Errorf("the new stream %s was not started", s.settings.Stream),
 		Hint: "this database has: " + known,
 	}
 }
@@ -61,6 +62,8 @@ func readLine(ctx context.Context, p Process) (string, error) {
 	case line := <-lines:
 		return line, nil
 	case <-ctx.Done():
-		return "", &domain.Error{Kind: domain.Stopped, Op: "read the answer", Err: errors.New("a signal asked pawl to stop")}
+		return "", &domain.Error{
+			Kind: domain.Stopped, Code: domain.CodeStopped, Op: "read the answer", Err: errors.New("a signal asked pawl to stop"),
+		}
 	}
 }

@@ -71,7 +71,7 @@ func (s *session) openDatabase(missing missingDatabase) (db Database, closeDatab
 	}
 	closeDatabase = func() {
 		if err := release(); err != nil {
-			s.log.Warn(err.Error())
+			s.log.Warn(err.Error(), "code", domain.CodeOf(err))
 		}
 	}
 	return db, closeDatabase, nil
@@ -125,5 +125,7 @@ func (s *session) noDatabaseError(problem string) error {
 			break
 		}
 	}
-	return &domain.Error{Kind: domain.Invalid, Op: "DATABASE_URL", Err: errors.New(problem), Hint: hint}
+	return &domain.Error{
+		Kind: domain.Invalid, Code: domain.CodeDatabaseNotFound, Op: "DATABASE_URL", Err: errors.New(problem), Hint: hint,
+	}
 }

@@ -103,7 +103,7 @@ func TestDlqReplay_Stopped(t *testing.T) {
 			return tt.report, stopped
 		}).wiring()
 		code, stdout, stderr := pawl(t, validEnv(), w, "dlq", "replay", "--all")
-		if code != cli.ExitAgain || !strings.HasSuffix(stderr, "run it again to replay the rest\n") {
+		if code != cli.ExitAgain || !strings.HasSuffix(stderr, "run it again to replay the rest [stopped]\n") {
 			t.Errorf("got exit %d and error %q, want exit %d and the hint to run it again", code, stderr, cli.ExitAgain)
 		}
 		if tt.prints == "" && stdout != "" {

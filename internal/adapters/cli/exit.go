@@ -44,8 +44,9 @@ func exitCode(err error) int {
 	return ExitBug // err has a kind that is not in this list
 }
 
-// writeError writes to stderr, in one line, what failed and what the user can do. If a signal stopped the command, the line says so in
-// place of err. If the command was asked to stop, by a signal or by --max-pages, stopHint is what the user can do.
+// writeError writes to stderr, in one line, what failed, what the user can do, and the code that `pawl help` explains. If a signal
+// stopped the command, the line says so in place of err. If the command was asked to stop, by a signal or by --max-pages, stopHint is
+// what the user can do.
 func writeError(stderr io.Writer, s Settings, err error, stopHint string) {
 	switch {
 	case errors.Is(err, ingest.ErrMaxPages):
@@ -53,22 +54,24 @@ func writeError(stderr io.Writer, s Settings, err error, stopHint string) {
 		asked.Hint = stopHint
 		err = &asked
 	case domain.KindOf(err) == domain.Stopped:
-		err = &domain.Error{Kind: domain.Stopped, Op: "stopped", Err: errors.New("a signal asked for it"), Hint: stopHint}
+		err = &domain.Error{
+			Kind: domain.Stopped, Code: domain.CodeStopped, Op: "stopped", Err: errors.New("a signal asked for it"), Hint: stopHint,
+		}
 	}
-	code, advice := exitCode(err), adviceOf(err)
-	if code == ExitBug && advice == "" {
+	status, code, advice := exitCode(err), domain.CodeOf(err), adviceOf(err)
+	if status == ExitBug && advice == "" {
 		advice = "this should not happen: please report it as a bug in pawl"
 	}
 	if s.LogFormat == settings.LogJSON {
-		newJSONLogger(stderr, s).Error(err.Error(), slog.String("hint", advice), slog.Int("exit_code", code),
-			slog.String("kind", domain.KindOf(err).String()))
+		newJSONLogger(stderr, s).Error(err.Error(), slog.String("hint", advice), slog.String("code", string(code)),
+			slog.Int("exit_code", status), slog.String("kind", domain.KindOf(err).String()))
 		return
 	}
 	line := "pawl: " + err.Error()
 	if advice != "" {
 		line += "; " + advice
 	}
-	fmt.Fprintln(stderr, line)
+	fmt.Fprintf(stderr, "%s [%s]\n", line, code)
 }
 
 // adviceOf returns what the user can do about err: its hint, which is a text already, and the text of its remedy. It returns an empty

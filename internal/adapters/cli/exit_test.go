@@ -55,14 +55,16 @@ func TestExitCodes(t *testing.T) {
 // TestErrorJSON checks that the error is a JSON object if the log format is JSON.
 func TestErrorJSON(t *testing.T) {
 	t.Parallel()
-	cause := &domain.Error{Kind: domain.Unauthorized, Op: "fetch page", Hint: "check API_KEY", Err: errors.New("401")}
+	cause := &domain.Error{
+		Kind: domain.Unauthorized, Code: domain.CodeAPIKeyRefused, Op: "fetch page", Hint: "check API_KEY", Err: errors.New("401"),
+	}
 	_, _, stderr := pawl(t, validEnv("PAWL_LOG_FORMAT=json", "PAWL_LOG_LEVEL=error"),
 		newWiring(failingSource{err: cause}, domaintest.NewMemDatabase()), "run")
 	var record map[string]any
 	if err := json.Unmarshal([]byte(stderr), &record); err != nil {
 		t.Fatal(err)
 	}
-	if record["hint"] != "check API_KEY" || record["exit_code"] != float64(cli.ExitSettings) {
-		t.Errorf("got %s, want the hint check API_KEY and the exit code %d", stderr, cli.ExitSettings)
+	if record["hint"] != "check API_KEY" || record["exit_code"] != float64(cli.ExitSettings) || record["code"] != "api-key-refused" {
+		t.Errorf("got %s, want the hint check API_KEY, the code api-key-refused and the exit code %d", stderr, cli.ExitSettings)
 	}
 }

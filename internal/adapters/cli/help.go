@@ -25,9 +25,11 @@ const (
   1  a bug: report it        4  check the data
   2  fix the settings        5  another runner has the stream
 `
+	codeHelp = `A message ends in a code: pawl help api-key-refused explains the code [api-key-refused].
+`
 )
 
-// printHelp prints kong's help. The help of the program itself ends with examples and exit codes.
+// printHelp prints kong's help. The help of the program itself ends with examples, the exit codes and a line about the codes of messages.
 func printHelp(options kong.HelpOptions, c *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, c); err != nil {
 		return err
@@ -35,7 +37,7 @@ func printHelp(options kong.HelpOptions, c *kong.Context) error {
 	if isHelpOfCommand := c.Selected() != nil; isHelpOfCommand {
 		return nil
 	}
-	_, err := fmt.Fprint(c.Stdout, "\n", examples, "\n", exitCodes)
+	_, err := fmt.Fprint(c.Stdout, "\n", examples, "\n", exitCodes, "\n", codeHelp)
 	return err
 }
 

@@ -94,7 +94,8 @@ func (o *logObserver) Waiting(w retry.Wait) {
 		message = "waiting for the API (rate limit)"
 	}
 	o.log.Log(context.Background(), level, message,
-		"until", w.Until.Format("15:04:05.000"), "seconds", seconds(w.For), "why", w.Err.Error())
+		"until", w.Until.Format("15:04:05.000"), "seconds", seconds(w.For), "why", w.Err.Error(),
+		"code", domain.CodeOf(w.Err))
 }
 
 // WaitingToStore implements ingest.StoreObserver. It logs a wait as Waiting does.

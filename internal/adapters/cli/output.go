@@ -24,7 +24,9 @@ func outputError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &domain.Error{Kind: domain.Invalid, Op: "print", Err: err, Hint: "check where standard output goes"}
+	return &domain.Error{
+		Kind: domain.Invalid, Code: domain.CodeOutputFailed, Op: "print", Err: err, Hint: "check where standard output goes",
+	}
 }
 
 // A table holds rows of cells. Its first row has the headings. The cells must contain no control characters.

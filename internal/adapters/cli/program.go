@@ -123,6 +123,7 @@ type grammar struct {
 	Move       moveCommand       `cmd:"" help:"Set the stream's source URL to API_BASE_URL, after the API has moved."`
 	Completion completionCommand `cmd:"" help:"Print a script for the shell that completes pawl's commands and flags."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Help       helpCommand       `cmd:"" help:"Explain a command, or the code at the end of a message."`
 }
 
 // A session holds what a command needs while it runs.
@@ -234,14 +235,15 @@ func (s *session) parse(loader *settings.Loader) (*kong.Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	command, err := parser.Parse(commandArgs(s.Args))
+	command, err := parser.Parse(commandArgs(s.Args, commandNames(parser.Model.Node)))
 	if err == nil && !helpPrinted && command.Selected().Name != "psql" { // psql gets its arguments unchanged
 		err = checkUTF8(s.Args)
 	}
+	isHelp := err == nil && !helpPrinted && command.Selected().Name == "help" // it must explain an error of the loader, too
 	switch {
 	case helpPrinted:
 		return nil, nil
-	case loader.Err() != nil:
+	case loader.Err() != nil && !isHelp:
 		return nil, loader.Err()
 	case err != nil:
 		return nil, commandLineError(err)
@@ -260,13 +262,14 @@ func newParser(g *grammar, options ...kong.Option) (*kong.Kong, error) {
 }
 
 // commandArgs returns the arguments in the form that kong knows. Without arguments, pawl shows its help. It also knows the words that
-// other programs know: `pawl help`, `pawl help run` and `pawl --version`.
-func commandArgs(args []string) []string {
+// other programs know: `pawl help`, `pawl help run` and `pawl --version`. Only `pawl help` with the name of no command runs the
+// command help.
+func commandArgs(args, commands []string) []string {
 	const help = "--help"
 	switch {
 	case len(args) == 0:
 		return []string{help}
-	case args[0] == "help":
+	case args[0] == "help" && (len(args) == 1 || slices.Contains(commands, args[1])):
 		return append(slices.Clone(args[1:]), help)
 	case args[0] == "--version":
 		return append([]string{"version"}, args[1:]...)
@@ -277,7 +280,7 @@ func commandArgs(args []string) []string {
 // commandLineError returns an Invalid error about a command line that kong cannot parse. If the user has made a flag of an environment
 // name, such as --batch-size, its hint is how to set that setting.
 func commandLineError(err error) error {
-	failure := &domain.Error{Kind: domain.Invalid, Op: "command line", Err: err, Hint: "see `pawl --help`"}
+	failure := &domain.Error{Kind: domain.Invalid, Code: domain.CodeUsage, Op: "command line", Err: err, Hint: "see `pawl --help`"}
 	_, flag, isFlag := strings.Cut(err.Error(), "unknown flag --")
 	flag, _, _ = strings.Cut(flag, ",")
 	setting, findErr := settings.Find(strings.ToUpper(strings.ReplaceAll(flag, "-", "_")))

@@ -100,7 +100,7 @@ func TestMain_Words(t *testing.T) {
 		{args: []string{"help"}, wantStdout: "Commands:"},
 		{args: []string{"help", "run"}, wantStdout: "pawl run"},
 		{args: []string{"--version"}, wantStdout: "pawl"},
-		{args: []string{"help", "rnu"}, wantCode: cli.ExitSettings, wantStderr: `did you mean "run"?`},
+		{args: []string{"help", "rnu"}, wantCode: cli.ExitSettings, wantStderr: "did you mean `pawl help run`?"},
 		{args: []string{"run", "--batch-size", "1"}, wantCode: cli.ExitSettings, wantStderr: "unknown flag --batch-size; use --page-size"},
 		{args: []string{"run", "--api-key=x"}, wantCode: cli.ExitSettings, wantStderr: "set API_KEY in the environment or in .env"},
 		{args: []string{"status", "--database-url", "x"}, wantCode: cli.ExitSettings, wantStderr: "set DATABASE_URL in the environment or in .env"},

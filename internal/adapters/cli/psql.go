@@ -110,6 +110,7 @@ func psqlError(err error) error {
 		return nil
 	}
 	return &domain.Error{
-		Kind: domain.Invalid, Op: "psql", Err: err, Hint: "install PostgreSQL's client programs (postgresql-client)",
+		Kind: domain.Invalid, Code: domain.CodePsqlFailed, Op: "psql", Err: err,
+		Hint: "install PostgreSQL's client programs (postgresql-client)",
 	}
 }

@@ -31,6 +31,7 @@ func TestReference(t *testing.T) {
 		"docs/reference/commands.md":   commandsReference(t),
 		"docs/reference/json.md":       jsonReference(t),
 		"docs/reference/exit-codes.md": exitCodesReference(t),
+		"docs/reference/errors.md":     errorsReference(),
 	} {
 		compareFile(t, filepath.Join(root, filepath.FromSlash(name)), content)
 	}
@@ -305,7 +306,8 @@ func exitCodesReference(t *testing.T) string {
 	var b strings.Builder
 	b.WriteString("# Exit codes\n\n" + generated + `
 An exit code tells you what to do next. With ` + "`--log-format=json`" + `, the error on standard error is a JSON object with the
-fields ` + "`msg`, `hint`, `exit_code` and `kind`" + `.
+fields ` + "`msg`, `hint`, `code`, `exit_code` and `kind`" + `. The code says more than the exit code: [messages](errors.md) explains
+each one.
 
 | code | what to do | kinds of errors |
 |---|---|---|

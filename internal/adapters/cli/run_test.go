@@ -291,11 +291,13 @@ func TestRun_ClearsLiveLineBeforeError(t *testing.T) {
 		w := newRunWiring(domaintest.NewScriptedSource(), domaintest.NewMemDatabase())
 		w.Migrate = func(ctx context.Context, _ string) ([]string, error) {
 			time.Sleep(time.Second)
-			return nil, &domain.Error{Kind: domain.Invalid, Op: "migrate", Err: errors.New("no such database")}
+			return nil, &domain.Error{
+				Kind: domain.Invalid, Code: domain.CodeDatabaseNotFound, Op: "migrate", Err: errors.New("no such database"),
+			}
 		}
 		_, _, stderr := pawl(t, validEnv("PAWL_PROGRESS=always"), w, "run")
 		const drawn, cleared = "\r" + emptyColumns + "preparing the database\x1b[K", "\r\x1b[K"
-		if want := drawn + cleared + "pawl: migrate: no such database\n"; stderr != want {
+		if want := drawn + cleared + "pawl: migrate: no such database [database-not-found]\n"; stderr != want {
 			t.Errorf("got %q, want %q", stderr, want)
 		}
 	})

@@ -50,7 +50,7 @@ func (c *statusCommand) readFrame(ctx context.Context, s *session, reader Reader
 	all, err := readStatus(ctx, s, reader)
 	if domain.KindOf(err) == domain.Transient {
 		if c.JSON {
-			s.log.Warn("trying again", "why", err.Error())
+			s.log.Warn("trying again", "why", err.Error(), "code", domain.CodeOf(err))
 			return nil
 		}
 		_, err = fmt.Fprintf(w, "%v; trying again\n", err)

@@ -43,7 +43,10 @@ func (v scriptedVerification) Run(ctx context.Context) (verify.Report, error) {
 
 // newInconsistentError returns the error of the verification that found the differences of fullReport.
 func newInconsistentError() error {
-	return &domain.Error{Kind: domain.Inconsistent, Op: "verify stream s", Err: errors.New("1,026 differences"), Hint: "the report names them"}
+	return &domain.Error{
+		Kind: domain.Inconsistent, Code: domain.CodeVerifyDifferences, Op: "verify stream s", Err: errors.New("1,026 differences"),
+		Hint: "the report names them",
+	}
 }
 
 // fullReport returns a report of a complete stream. One check found 1026 differences and shows six, one for each way to write a difference.
@@ -81,7 +84,7 @@ func TestVerify(t *testing.T) {
 			t.Parallel()
 			w := returning(fullReport(), newInconsistentError()).wiring()
 			code, stdout, stderr := pawl(t, validEnv(), w, args...)
-			if code != cli.ExitData || stderr != "pawl: verify stream s: 1,026 differences; the report names them\n" {
+			if code != cli.ExitData || stderr != "pawl: verify stream s: 1,026 differences; the report names them [verify-differences]\n" {
 				t.Errorf("got exit %d and error %q, want exit %d and the number of differences", code, stderr, cli.ExitData)
 			}
 			cli.Golden(t, name, stdout)

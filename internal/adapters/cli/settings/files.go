@@ -114,7 +114,7 @@ func lineWithDollar(content []byte) int {
 
 func envFileError(err error) error {
 	return &domain.Error{
-		Kind: domain.Invalid, Op: "--" + envFileFlag, Err: err,
+		Kind: domain.Invalid, Code: domain.CodeEnvFileInvalid, Op: "--" + envFileFlag, Err: err,
 		Hint: ".env.example shows what it should contain",
 	}
 }

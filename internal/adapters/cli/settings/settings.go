@@ -122,7 +122,7 @@ func (s Settings) RequireAPI() error {
 
 // Missing returns an Invalid error about a setting that is not set. want says what the setting should be.
 func Missing(name, want string) error {
-	return Invalid(name, "not set; it should be "+want)
+	return newError(domain.CodeSettingMissing, name, "not set; it should be "+want)
 }
 
 // MissingNames returns the environment names in op, the operation of an error of [Missing]. It returns none for another operation.
@@ -140,7 +140,11 @@ const listSeparator = " and "
 
 // Invalid returns an Invalid error about a setting, a flag or an argument.
 func Invalid(name, problem string) error {
-	return &domain.Error{Kind: domain.Invalid, Op: name, Err: errors.New(problem)}
+	return newError(domain.CodeSettingInvalid, name, problem)
+}
+
+func newError(code domain.Code, name, problem string) error {
+	return &domain.Error{Kind: domain.Invalid, Code: code, Op: name, Err: errors.New(problem)}
 }
 
 // A checker converts text to values and stores the first error.

@@ -76,8 +76,16 @@ func Find(name string) (Setting, error) {
 		}
 		known = append(known, s.EnvNames...)
 	}
-	mostSimilar := slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
-	return Setting{}, Invalid(name, fmt.Sprintf("there is no such setting; did you mean %s?", mostSimilar))
+	return Setting{}, Invalid(name, fmt.Sprintf("there is no such setting; did you mean %s?", MostSimilar(name, known)))
+}
+
+// MostSimilar returns the first known name that contains name. If there is none, it returns the first of those that differ least from
+// name. known must not be empty.
+func MostSimilar(name string, known []string) string {
+	if i := slices.IndexFunc(known, func(k string) bool { return strings.Contains(k, name) }); i >= 0 {
+		return known[i]
+	}
+	return slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
 }
 
 // distance returns how many bytes of a must be inserted, deleted or replaced to get b (the Levenshtein distance).

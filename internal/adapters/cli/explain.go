@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// An explanation says what a code means and what the user can do.
+type explanation struct {
+	code      domain.Code
+	exitCodes []int
+	cause     string
+	remedy    string
+}
+
+// explanations returns one explanation for each code, in alphabetical order.
+func explanations() []explanation {
+	all := slices.Concat(apiExplanations(), streamExplanations(), databaseExplanations(), schemaExplanations(),
+		privateDatabaseExplanations(), programExplanations())
+	slices.SortFunc(all, func(a, b explanation) int { return strings.Compare(string(a.code), string(b.code)) })
+	return all
+}
+
+type helpCommand struct {
+	Topic string `arg:"" help:"A command, or the code in square brackets at the end of a message."`
+}
+
+// Help returns the details for `pawl help --help`. kong calls it.
+func (c *helpCommand) Help() string {
+	return "For a code it prints the cause, what to do and the exit code, also if the settings are wrong. Without a topic it lists the commands."
+}
+
+// toleratesWrongSettings implements settingsTolerant. The topic may be the message about the wrong setting.
+func (c *helpCommand) toleratesWrongSettings() {}
+
+// Run executes `pawl help` with a code. kong calls it. commandArgs has replaced `pawl help` with a command by the command's --help.
+func (c *helpCommand) Run(s *session, k *kong.Context) error {
+	topic := strings.Trim(c.Topic, "[]") // as it stands in the message
+	known := commandNames(k.Model.Node)
+	for _, e := range explanations() {
+		if string(e.code) == topic {
+			return outputError(e.write(s.Stdout))
+		}
+		known = append(known, string(e.code))
+	}
+	return &domain.Error{
+		Kind: domain.Invalid, Code: domain.CodeUsage, Op: "help", Err: fmt.Errorf("there is no command and no code %q", c.Topic),
+		Hint: "did you mean `pawl help " + settings.MostSimilar(topic, known) + "`?",
+	}
+}
+
+// commandNames returns the names of the commands directly below node.
+func commandNames(node *kong.Node) (names []string) {
+	for _, child := range node.Children {
+		names = append(names, child.Name)
+	}
+	return names
+}
+
+// write writes the explanation for a terminal.
+func (e explanation) write(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%s\n\n%s\n\n%s\n\n%s\n",
+		e.code, wrap(e.cause), wrap("What to do: "+e.remedy), e.exitCodeText())
+	return err
+}
+
+// exitCodeText returns a line with the exit codes of the commands that end with this code.
+func (e explanation) exitCodeText() string {
+	var texts []string
+	for _, code := range e.exitCodes {
+		texts = append(texts, strconv.Itoa(code))
+	}
+	return "Exit code: " + strings.Join(texts, " or ")
+}
+
+// wrap breaks a text into lines of at most 80 characters, unless a word is longer.
+func wrap(text string) string {
+	const width = 80
+	var b strings.Builder
+	length := 0 // of the current line
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case length == 0:
+		case length+1+len(word) > width:
+			b.WriteByte('\n')
+			length = 0
+		default:
+			b.WriteByte(' ')
+			length++
+		}
+		b.WriteString(word)
+		length += len(word)
+	}
+	return b.String()
+}

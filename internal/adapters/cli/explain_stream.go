@@ -1,0 +1,69 @@
+package cli
+
+import "github.com/pawldata/pawl/internal/domain"
+
+// streamExplanations returns the explanations of the codes about records, dead letters and streams.
+func streamExplanations() []explanation {
+	return []explanation{
+		{
+			code: domain.CodeTooManyRejects, exitCodes: []int{ExitData},
+			cause: "More records of a page cannot be stored as events than --max-reject-ratio allows. Probably the API has changed. Nothing of " +
+				"this page was stored, so nothing is lost.",
+			remedy: "Look at the records in the message. To store such records as dead letters and continue, run " +
+				"`pawl run --max-reject-ratio 1`; `pawl dlq list --summary` then counts them by reason. A later version of pawl may be able " +
+				"to read them: `pawl dlq replay --all`.",
+		},
+		{
+			code: domain.CodeValueRefused, exitCodes: []int{ExitData},
+			cause:  "PostgreSQL cannot store a value of an event, and pawl could not store the record as a dead letter, which it normally does.",
+			remedy: "Report it as a bug in pawl, with the message and the output of `pawl version`.",
+		},
+		{
+			code: domain.CodeDeadLetterUnknown, exitCodes: []int{ExitSettings},
+			cause:  "The stream has no dead letter with this id. The command changed nothing.",
+			remedy: "`pawl dlq list --state all` shows the ids. If the dead letter belongs to another stream, name it with --stream.",
+		},
+		{
+			code: domain.CodeDeadLetterResolved, exitCodes: []int{ExitSettings},
+			cause:  "The dead letter is resolved already: its event was stored, or somebody has discarded it. The command changed nothing.",
+			remedy: "There is nothing to do. `pawl dlq show ID` shows how and when it was resolved.",
+		},
+		{
+			code: domain.CodeStreamHeld, exitCodes: []int{ExitFenced},
+			cause: "Another run of pawl reads this stream now, and only one may write it at a time. The command changed nothing.",
+			remedy: "Let the other run work: `pawl status` shows its process and what it does. If its machine is gone, run the command again " +
+				"in a while: the stream is free as soon as PostgreSQL has noticed that the connection is dead.",
+		},
+		{
+			code: domain.CodeStreamTakenOver, exitCodes: []int{ExitFenced},
+			cause: "Another run of pawl has taken over the stream, so this one has stopped and writes nothing more. Nothing is lost or stored " +
+				"twice.",
+			remedy: "Nothing, if `pawl status` shows that another run is active. If none is, the database was set back: run the command again.",
+		},
+		{
+			code: domain.CodeStreamOtherAddress, exitCodes: []int{ExitSettings},
+			cause: "The stream in the database was read from another address than the one that you gave. pawl does not mix the events of two " +
+				"APIs in one stream.",
+			remedy: "`pawl status` prints the stream's address. If the API has moved to API_BASE_URL, run `pawl move --from` with that former " +
+				"address. For another API use another --stream or another database. Otherwise correct API_BASE_URL.",
+		},
+		{
+			code: domain.CodeStreamUnknown, exitCodes: []int{ExitSettings},
+			cause: "The database has no stream of this name: no run has started it, its first run failed before it stored a page, or you have " +
+				"answered that a new stream should not be started.",
+			remedy: "`pawl status` lists the streams of the database. Correct the name in --stream or PAWL_STREAM, or start the stream with " +
+				"`pawl run`.",
+		},
+		{
+			code: domain.CodeStreamIncomplete, exitCodes: []int{ExitSettings},
+			cause:  "`pawl verify --against-api` can compare only a complete stream, and this one has not been read to its end.",
+			remedy: "Run `pawl run` until it ends with exit code 0, then verify again. `pawl verify` alone needs no complete stream.",
+		},
+		{
+			code: domain.CodeVerifyDifferences, exitCodes: []int{ExitData},
+			cause: "`pawl verify` has found stored data that contradicts itself, the API, or what the API announced.",
+			remedy: "Read the report: it names each check that failed, with examples. If records are missing, `pawl run --new-pass` reads the " +
+				"stream again and stores them. If rows were changed by hand or by another program, restore them from a backup.",
+		},
+	}
+}
