@@ -138,7 +138,7 @@ func newVerifyOptions(
 		SourceURL: client.SourceURL(), Rows: rows,
 		Pages: func(ctx context.Context, policy retry.Policy, acceptShortEnd bool) iter.Seq2[domain.DecodedPage, error] {
 			return ingest.Walk(ctx, client, decoder, observer, ingest.WalkOptions{
-				PageSize: s.PageSize, Retry: policy, AcceptShortEnd: acceptShortEnd,
+				PageSize: s.PageSize, Retry: policy, AcceptShortEnd: acceptShortEnd, KnownStream: true,
 			})
 		},
 	}

@@ -131,7 +131,7 @@ func (c *Client) parsePage(a answer, quota domain.Quota, req domain.PageRequest)
 		failure := &domain.Error{
 			Kind: domain.BadPage, Code: domain.CodeAPIBadPage, Op: opFetch, Status: a.status, Err: c.addRequestInfo(id, err),
 		}
-		if errors.Is(err, errWebPage) || errors.Is(err, errOtherJSON) {
+		if errors.Is(err, errWebPage) || errors.Is(err, errOtherJSON) || errors.Is(err, errOtherText) {
 			failure.Code, failure.OtherAPI = domain.CodeAPIWrongAddress, true
 			failure.Hint = "check API_BASE_URL (it usually ends in /api/v1)"
 		}

@@ -1,6 +1,7 @@
 package datasync
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"mime"
@@ -20,6 +21,8 @@ const (
 )
 
 var (
+	errNoBody         = errors.New("the body is not a JSON object, but empty or null")
+	errOtherText      = errors.New("the body is not a JSON object")
 	errWebPage        = errors.New("the answer is a web page, not JSON")
 	errOtherJSON      = errors.New("no other member of a page is there")
 	errTooManyMembers = fmt.Errorf("it has more than %d members", maxEnvelopeMembers)
@@ -77,7 +80,10 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 	s := newScanner(body)
 	e := envelope{members: members{}}
 	if !s.nextIs('{') {
-		return e, errors.New("the body is not a JSON object")
+		if text := bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff"))); len(text) == 0 || string(text) == "null" {
+			return e, errNoBody
+		}
+		return e, errOtherText
 	}
 	err := s.readObject(func(name string) error {
 		if _, found := e.members[name]; found {
@@ -108,20 +114,24 @@ func (n EnvelopeNames) split(body []byte, limit int) (envelope, error) {
 	if err != nil {
 		return envelope{}, fmt.Errorf("the body cannot be read: %w", err)
 	}
-	if !n.hasAny(e.members) {
-		return envelope{}, fmt.Errorf("%s is missing, and %w", n.Data, errOtherJSON)
+	data, found := e.members[n.Data]
+	isArray := found && data == nil
+	if isArray {
+		return e, nil
 	}
-	if data, found := e.members[n.Data]; !found {
-		return envelope{}, fmt.Errorf("%s is missing", n.Data)
-	} else if data != nil { // an array would have the value nil
-		return envelope{}, fmt.Errorf("%s is %s, not an array", n.Data, typeName(data))
+	problem := n.Data + " is missing"
+	if found {
+		problem = fmt.Sprintf("%s is %s, not an array", n.Data, typeName(data))
 	}
-	return e, nil
+	if !n.hasAnyAround(e.members) {
+		return envelope{}, fmt.Errorf("%s, and %w", problem, errOtherJSON)
+	}
+	return envelope{}, errors.New(problem)
 }
 
-// hasAny reports whether one of the members belongs to a page.
-func (n EnvelopeNames) hasAny(m members) bool {
-	for _, name := range []string{n.Data, n.Meta, n.Pagination, n.HasMore, n.NextCursor} {
+// hasAnyAround reports whether a page has one of the members around its records.
+func (n EnvelopeNames) hasAnyAround(m members) bool {
+	for _, name := range []string{n.Meta, n.Pagination, n.HasMore, n.NextCursor} {
 		if _, found := m[name]; found {
 			return true
 		}

@@ -277,6 +277,18 @@ func TestFetchPage_BadPages(t *testing.T) {
 			}
 		}
 	})
+	t.Run("another API", func(t *testing.T) {
+		t.Parallel()
+		for body, want := range map[string]bool{
+			`[]`: true, `ok`: true, `<html></html>`: true, `{"status":"ok"}`: true, `{"data":{"id":1}}`: true,
+			``: false, `null`: false, `{"data":{},"meta":{}}`: false, `{"data":[`: false, `{"data":[],"meta":{}}`: false,
+		} {
+			_, err := fetchAnswer(t, 200, body)
+			if domain.KindOf(err) != domain.BadPage || domain.AsError(err).OtherAPI != want {
+				t.Errorf("%s: got error %v, other API %t, want BadPage and %t", body, err, domain.AsError(err).OtherAPI, want)
+			}
+		}
+	})
 	t.Run("encoding that was not requested", func(t *testing.T) {
 		t.Parallel()
 		if _, err := fetchAnswer(t, 200, lastPage, "Content-Encoding", "br"); domain.KindOf(err) != domain.BadPage {

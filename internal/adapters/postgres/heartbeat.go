@@ -30,8 +30,9 @@ type heartbeat struct {
 	pool *pgxpool.Pool // says how to connect
 	own  *pgx.Conn     // nil until it is needed
 
-	stop context.CancelFunc
-	done chan struct{} // closed when the goroutine has ended
+	quit chan struct{}      // closed to end the goroutine after its report
+	stop context.CancelFunc // ends the goroutine at once
+	done chan struct{}      // closed when the goroutine has ended
 }
 
 // startHeartbeat starts the heartbeat. It goes on after ctx has ended. A second call does nothing.
@@ -40,19 +41,22 @@ func (s *Store) startHeartbeat(ctx context.Context) {
 		return
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.beats = &heartbeat{lock: s.lock, row: s.row, pool: s.pool, stop: stop, done: make(chan struct{})}
+	s.beats = &heartbeat{lock: s.lock, row: s.row, pool: s.pool, quit: make(chan struct{}), stop: stop, done: make(chan struct{})}
 	go s.beats.run(ctx, s.heartbeat)
 }
 
-// endHeartbeat stops the heartbeat. If the store has claimed the stream, it then sends a last report and
-// forgets the stream if the run has left it empty, for at most [conn.CloseTimeout].
-// Without a heartbeat it does nothing.
+// endHeartbeat stops the heartbeat. It waits for a report that is being sent, for at most [conn.CloseTimeout]. If the store has claimed
+// the stream, it then sends a last report and forgets the stream if the run has left it empty, for at most the same time again. Without a
+// heartbeat it does nothing.
 func (s *Store) endHeartbeat(ctx context.Context) {
 	if s.beats == nil {
 		return
 	}
-	s.beats.stop() // this also ends a statement that the server does not answer
+	close(s.beats.quit)
+	limit := time.AfterFunc(conn.CloseTimeout, s.beats.stop) // ends a statement that the server does not answer
 	<-s.beats.done
+	limit.Stop()
+	s.beats.stop()
 	if s.claimed {
 		ctx, cancel := context.WithTimeout(ctx, conn.CloseTimeout)
 		defer cancel()
@@ -64,7 +68,7 @@ func (s *Store) endHeartbeat(ctx context.Context) {
 	s.beats = nil
 }
 
-// run sends reports until ctx ends.
+// run sends reports until quit is closed. If ctx ends, it ends the report that is being sent.
 func (h *heartbeat) run(ctx context.Context, interval time.Duration) {
 	defer close(h.done)
 	tick := time.NewTicker(interval)
@@ -73,12 +77,12 @@ func (h *heartbeat) run(ctx context.Context, interval time.Duration) {
 	defer pause.Stop()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-h.quit:
 			return
 		case <-pause.C: // the time between two reports has passed
 		}
 		select {
-		case <-ctx.Done():
+		case <-h.quit:
 			return
 		case <-tick.C:
 		case <-h.row.changed:
@@ -122,7 +126,11 @@ func (h *heartbeat) connect(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	if err := cfg.AfterConnect(ctx, own); err != nil {
+	err = cfg.AfterConnect(ctx, own)
+	if err == nil {
+		err = dbsqlc.New(own).SessionReport(ctx)
+	}
+	if err != nil {
 		conn.Close(ctx, own)
 		return false
 	}

@@ -69,8 +69,10 @@ func (r *runnerRow) write(ctx context.Context, db dbsqlc.DBTX) {
 		return
 	}
 	err := dbsqlc.New(db).RunnerReport(ctx, params)
-	if _, isRefused := errors.AsType[*pgconn.PgError](err); !isRefused {
-		return // other errors mean that the connection is lost
+	answer, isAnswer := errors.AsType[*pgconn.PgError](err)
+	const accessRuleViolation = "42" // the class of SQLSTATEs for a missing privilege, table or column
+	if !isAnswer || !strings.HasPrefix(answer.Code, accessRuleViolation) {
+		return // after any other error the next report may succeed
 	}
 	r.mu.Lock()
 	isFirst := !r.warned

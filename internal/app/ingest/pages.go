@@ -26,15 +26,16 @@ const (
 // A fetcher fetches the pages of a stream, from one position to the end of a pass. It waits if the rate limit refuses a request or
 // a request fails. It does not know which pages are stored.
 type fetcher struct {
-	source   domain.EventSource
-	policy   retry.Policy
-	observer FetchObserver
-	pageSize int // the number of records to ask for in one page
-	hold     holdSaver
-	passes   passLimit
-	traffic  domain.Traffic // counts all requests of this fetcher so far
-	fetching time.Duration  // the time that all requests of this fetcher took so far
-	next     *request       // the request for the page that pages yields next
+	source      domain.EventSource
+	policy      retry.Policy
+	observer    FetchObserver
+	pageSize    int  // the number of records to ask for in one page
+	knownStream bool // the stream has records, even if the fetcher begins at the head
+	hold        holdSaver
+	passes      passLimit
+	traffic     domain.Traffic // counts all requests of this fetcher so far
+	fetching    time.Duration  // the time that all requests of this fetcher took so far
+	next        *request       // the request for the page that pages yields next
 }
 
 // A fetchedPage is a page that a fetcher has fetched, with the request for it.
@@ -137,16 +138,18 @@ func (f *fetcher) newRequest(position domain.Position) *request {
 	return &request{position: position, budget: f.policy.Budget(), trafficBefore: f.traffic}
 }
 
-// checkOtherAPI returns an Invalid error if the second answer to the first request of a stream has nothing of a page. Then the address is
-// probably wrong, and further attempts cannot help. In a stream with records such answers may come from a broken proxy.
-func (r *request) checkOtherAPI(err error) error {
+// checkOtherAPI returns an Invalid error if the second answer to the first request of a stream has nothing of a page, or the first answer
+// if the policy allows only one attempt. Then the address is probably wrong, and further attempts cannot help. In a stream with records
+// such answers may come from a broken proxy.
+func (f *fetcher) checkOtherAPI(r *request, err error) error {
 	failure := domain.AsError(err)
-	if domain.KindOf(err) != domain.BadPage || !failure.OtherAPI || r.position.MaxOffset > 0 || r.position.Offset > 0 {
+	hasRecords := f.knownStream || r.position.MaxOffset > 0 || r.position.Offset > 0
+	if domain.KindOf(err) != domain.BadPage || !failure.OtherAPI || hasRecords {
 		return nil
 	}
 	r.otherAPI++
 	const enough = 2
-	if r.otherAPI < enough {
+	if r.otherAPI < min(enough, f.policy.Tries) {
 		return nil
 	}
 	invalid := *failure
@@ -263,7 +266,7 @@ func (f *fetcher) fetch(ctx context.Context, r *request) (domain.Page, error) {
 		if err := f.hold.saveAfter(ctx, err); err != nil {
 			return domain.Page{}, err
 		}
-		if err := r.checkOtherAPI(err); err != nil {
+		if err := f.checkOtherAPI(r, err); err != nil {
 			return domain.Page{}, err
 		}
 		wait, err := r.budget.Next(err)

@@ -14,6 +14,10 @@ type WalkOptions struct {
 	PageSize int          // the number of records to ask for in one page
 	Retry    retry.Policy // limits the attempts and waits for each page
 
+	// KnownStream says that the stream was read before. Otherwise an answer that has nothing of a page soon ends the walk with
+	// Invalid, because the address is probably wrong.
+	KnownStream bool
+
 	// AcceptShortEnd accepts that the stream ends with fewer records than the API announced at first, if two answers in a row have the
 	// same end.
 	AcceptShortEnd bool
@@ -32,6 +36,7 @@ func Walk(
 	return func(yield func(domain.DecodedPage, error) bool) {
 		head, noHold := domain.Position{Pass: 1}, time.Time{}
 		fetcher := newFetcher(source, observer, opts.Retry, opts.PageSize, head, noHold)
+		fetcher.knownStream = opts.KnownStream
 		yielded := yieldedPages{}
 		for fetched, err := range fetcher.pages(ctx) {
 			var page domain.DecodedPage
