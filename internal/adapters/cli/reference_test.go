@@ -26,7 +26,7 @@ func TestReference(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..", "..")
 	for name, content := range map[string]string{
-		".env.example":                 envExample(),
+		".env.example":                 envExample(t),
 		"docs/reference/settings.md":   settingsReference(),
 		"docs/reference/commands.md":   commandsReference(t),
 		"docs/reference/json.md":       jsonReference(t),
@@ -58,16 +58,14 @@ func TestReference_README(t *testing.T) {
 }
 
 // envExample returns the content of .env.example: each setting with an environment name, commented out.
-func envExample() string {
-	var b strings.Builder
-	b.WriteString("# Settings for pawl. Copy this file to .env and fill in what you need. The environment and flags prevail over it.\n" +
-		"# pawl takes a value in single quotes unchanged. In a value without quotes, it replaces $NAME, and # begins a comment.\n")
-	for _, s := range settings.All() {
-		if len(s.EnvNames) > 0 {
-			fmt.Fprintf(&b, "\n# %s\n#%s=%s\n", s.Help, s.EnvNames[0], s.Default)
-		}
+func envExample(t *testing.T) string {
+	t.Helper()
+	text, err := settings.Values{}.EnvText("# Settings for pawl. Copy this file to .env and fill in what you need. The environment and flags prevail over it.\n" +
+		"# Put a value with $, #, quotes or spaces in single quotes: pawl then takes it unchanged.\n")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return b.String()
+	return text
 }
 
 // settingsReference returns the content of docs/reference/settings.md.

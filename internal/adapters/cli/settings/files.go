@@ -77,7 +77,7 @@ func readEnvFile(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, envFileError(fmt.Errorf("%s cannot be read: %w", path, err))
 	}
-	variables, err := godotenv.UnmarshalBytes(bytes.TrimPrefix(content, []byte(byteOrderMark)))
+	variables, err := parseEnvFile(content)
 	if err != nil { // err is not wrapped, because it quotes the file and so perhaps a secret
 		return nil, envFileError(fmt.Errorf("line %d of %s is not NAME=value", wrongLine(content), path))
 	}
@@ -85,6 +85,11 @@ func readEnvFile(path string) (map[string]string, error) {
 		return nil, envFileError(fmt.Errorf("line %d of %s has a $ that is not in single quotes: NAME='value'", line, path))
 	}
 	return variables, nil
+}
+
+// parseEnvFile returns the variables in the content of a .env file by name.
+func parseEnvFile(content []byte) (map[string]string, error) {
+	return godotenv.UnmarshalBytes(bytes.TrimPrefix(content, []byte(byteOrderMark)))
 }
 
 // wrongLine returns the number of the first line at which a .env file is not valid, from 1. It searches by halves, because the file may be
@@ -97,14 +102,18 @@ func wrongLine(content []byte) int {
 	})
 }
 
-// lineWithDollar returns the number of the first line whose value has a $ outside single quotes, from 1. It returns 0 if there is none. The
-// library would replace $NAME in such a value, and a password would silently lose a part.
+// lineWithDollar returns the number of the first line whose value has a $ that is neither in single quotes nor written \$ in double
+// quotes, from 1. It returns 0 if there is none. The library would replace $NAME in such a value, and a password would silently lose a
+// part.
 func lineWithDollar(content []byte) int {
 	n := 0
 	for line := range bytes.Lines(content) {
 		n++
 		_, value, isPair := bytes.Cut(line, []byte("="))
 		value, isComment := bytes.TrimSpace(value), bytes.HasPrefix(bytes.TrimSpace(line), []byte("#"))
+		if bytes.HasPrefix(value, []byte(`"`)) {
+			value = bytes.ReplaceAll(value, []byte(`\$`), nil)
+		}
 		if isPair && !isComment && !bytes.HasPrefix(value, []byte("'")) && bytes.Contains(value, []byte("$")) {
 			return n
 		}
