@@ -18,7 +18,8 @@ func programExplanations() []explanation {
 		},
 		{
 			code: domain.CodeEnvFileInvalid, exitCodes: []int{ExitSettings},
-			cause: "The file .env, or the file that --env-file names, cannot be read, or one of its lines is not NAME=value.",
+			cause: "The file .env, or the file that --env-file names, cannot be read, or one of its lines is not NAME=value. Or `pawl init` " +
+				"cannot write .env, or found one that it must not replace.",
 			remedy: "Correct the line that the message names. A value with $ must stand in single quotes: NAME='value'. If the file belongs to " +
 				"another program, run pawl in another folder or name another file with --env-file.",
 		},

@@ -39,8 +39,8 @@ type Process struct {
 // Settings are the checked settings, as the functions of a Wiring get them.
 type Settings = settings.Settings
 
-// A Wiring holds the functions that create what the commands work with. A command calls each function at most once. Only a function
-// whose comment says so does I/O. Some functions return a func() that releases what the function created. With an error, this func() is
+// A Wiring holds the functions that create what the commands work with. A command calls each function at most once, except that init
+// calls again what a user tries again. Only a function whose comment says so does I/O. Some functions return a func() that releases what the function created. With an error, this func() is
 // nil.
 type Wiring struct {
 	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
@@ -112,6 +112,7 @@ type grammar struct {
 	settings.Values `embed:""`
 
 	Demo       demoCommand       `cmd:"" help:"Read a mock API into a private PostgreSQL, to see what pawl does. It needs no settings."`
+	Init       initCommand       `cmd:"" help:"Ask for the API and the database, try both, and write .env."`
 	Run        runCommand        `cmd:"" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
 	Status     statusCommand     `cmd:"" help:"Print how far each stream is, whether a runner is alive, and what needs attention."`
 	Verify     verifyCommand     `cmd:"" help:"Check that the stored data is consistent and, with --against-api, that it equals what the API returns."`

@@ -60,8 +60,8 @@ func TestReference_README(t *testing.T) {
 // envExample returns the content of .env.example: each setting with an environment name, commented out.
 func envExample(t *testing.T) string {
 	t.Helper()
-	text, err := settings.Values{}.EnvText("# Settings for pawl. Copy this file to .env and fill in what you need. The environment and flags prevail over it.\n" +
-		"# Put a value with $, #, quotes or spaces in single quotes: pawl then takes it unchanged.\n")
+	text, err := settings.Values{}.EnvText("# Settings for pawl. Copy this file to .env and fill in what you need, or let `pawl init` do it. The environment\n" +
+		"# and flags prevail over it. Put a value with $, #, quotes or spaces in single quotes: pawl then takes it unchanged.\n")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -146,11 +146,14 @@ func (b *Budget) afterRefusal(err error) (Wait, error) {
 
 // afterFailure returns the wait after a failure. The wait is a random time between 0 and a limit. The limit is minBackoff after the
 // first failure and doubles with each failure, up to maxBackoff ("exponential backoff with full jitter"). If the policy allows no
-// further attempt, afterFailure returns an error that wraps err.
+// further attempt, afterFailure returns err, or an error that wraps err and says how many attempts there were.
 func (b *Budget) afterFailure(err error) (Wait, error) {
 	failures, tries := b.countFailure(err)
 	if failures >= tries {
-		return Wait{}, fmt.Errorf("stopped after %d attempts: %w", failures, err)
+		if failures > 1 {
+			err = fmt.Errorf("stopped after %d attempts: %w", failures, err)
+		}
+		return Wait{}, err
 	}
 	limit := doubleUpTo(maxBackoff, minBackoff, failures-1)
 	wait := newWait(time.Duration(b.policy.Jitter()*float64(limit)), err)

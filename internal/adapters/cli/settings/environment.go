@@ -96,6 +96,12 @@ func (o Origin) String() string {
 // Origins are the origins of the settings that were set. The key is the setting's flag or, if it has none, its first environment name.
 type Origins map[string]Origin
 
+// FromEnvironment reports whether the environment of the process set the setting with that name, and no flag prevails over it.
+func (o Origins) FromEnvironment(name string) bool {
+	setting, err := Find(name)
+	return err == nil && o[setting.key()].source == processSource
+}
+
 // usedName returns the name with which the user set the setting of that flag: the flag or an environment name. If the user did not set
 // the setting, usedName returns the flag. It returns a flag with its dashes.
 func (o Origins) usedName(flag string) string {

@@ -22,6 +22,9 @@ const (
 	maxSecretBytes  = 64 << 10
 )
 
+// DefaultEnvFile is the .env file that pawl reads if no flag names another one.
+const DefaultEnvFile = ".env"
+
 // envFileFlag is the flag that names the .env file.
 const envFileFlag = "env-file"
 
@@ -34,7 +37,7 @@ func envFilePath(c *kong.Context) (path string, isNamed bool) {
 			}
 		}
 	}
-	return ".env", false
+	return DefaultEnvFile, false
 }
 
 // addFile adds the variables of a .env file to e, except those that are set in e. A secret has two variables: NAME holds its value, and

@@ -1,7 +1,7 @@
 // Package terminal writes to standard error, which may be a terminal, a pipe or a file, and shows one live line below the
 // output.
 //
-// The package changes no terminal mode and does not hide the cursor. So a process that is killed leaves no changed terminal behind. A
+// Except in [HideInput], the package changes no terminal mode, and it does not hide the cursor. So a process that is killed leaves no changed terminal behind. A
 // process in the background may use the package too. If such a process changed a mode, the operating system would stop it.
 package terminal
 

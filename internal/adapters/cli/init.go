@@ -1,0 +1,228 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
+	"github.com/pawldata/pawl/internal/app/retry"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+type initCommand struct {
+	Force bool `name:"force" help:"Replace an existing .env."`
+}
+
+// Help returns the details for `pawl init --help`. kong calls it.
+func (c *initCommand) Help() string {
+	return "It asks on a terminal. Elsewhere it takes API_BASE_URL or --api-base-url, and API_KEY, DATABASE_URL or their files from the " +
+		"environment. It tries the API with one request for a small page, which the API's rate limit counts, and the database with one " +
+		"connection. Then it writes .env in this folder, readable only by you, with all settings that are set, and says how long a full " +
+		"run will take. It changes nothing in the database, and makes none."
+}
+
+// envFileHeader is the beginning of a .env file that pawl writes.
+const envFileHeader = "# Settings for pawl, written by `pawl init`. The environment and flags prevail over this file. It holds secrets.\n" +
+	"# Put a value with $, #, quotes or spaces in single quotes: pawl then takes it unchanged.\n"
+
+// Run executes `pawl init`. kong calls it.
+func (c *initCommand) Run(s *session) error {
+	s.stopsAtOnce.Store(true)
+	s.stopHint = "it has written no " + settings.DefaultEnvFile
+	if err := c.checkFile(s); err != nil {
+		return err
+	}
+	i := initialisation{session: s, values: s.values}
+	if err := i.untilRight(i.askAPI, i.tryAPI); err != nil {
+		return err
+	}
+	if i.values.DatabaseURL == "" && i.values.DatabaseURLFile == "" {
+		i.values.DatabaseURL = embeddedPrefix + dataFolder
+	}
+	if err := i.untilRight(i.askDatabase, i.tryDatabase); err != nil {
+		return err
+	}
+	text, err := i.values.EnvText(envFileHeader)
+	if err != nil {
+		return err
+	}
+	if err := settings.WritePrivateFile(settings.DefaultEnvFile, text); err != nil {
+		return &domain.Error{
+			Kind: domain.Invalid, Code: domain.CodeEnvFileInvalid, Op: "write " + settings.DefaultEnvFile, Err: err,
+			Hint: "run it in a folder that you may write to",
+		}
+	}
+	i.warnAboutEnvironment()
+	return outputError(i.printResult(s.Stdout))
+}
+
+// checkFile returns an Invalid error if there is a .env file that must not be replaced. On a terminal it asks the user.
+func (c *initCommand) checkFile(s *session) error {
+	_, err := os.Lstat(settings.DefaultEnvFile)
+	if c.Force || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if s.canAsk() {
+		replace, err := s.askYes("There is a " + settings.DefaultEnvFile + " already. Replace it? pawl keeps its settings, but no other line")
+		if replace || err != nil {
+			return err
+		}
+	}
+	return &domain.Error{
+		Kind: domain.Invalid, Code: domain.CodeEnvFileInvalid, Op: settings.DefaultEnvFile, Err: errors.New("it exists already and stays as it is"),
+		Hint: "`pawl init --force` replaces it",
+	}
+}
+
+// An initialisation holds what `pawl init` has found out so far.
+type initialisation struct {
+	*session
+
+	values  settings.Values    // the settings to write
+	checked Settings           // the values after their check
+	page    domain.DecodedPage // the first page of the API
+	about   string             // what is known about the database
+}
+
+// untilRight calls ask and then try. On a terminal it does so until try succeeds, and writes what was wrong. Elsewhere it calls only try,
+// once.
+func (i *initialisation) untilRight(ask, try func() error) error {
+	for {
+		if i.canAsk() {
+			if err := ask(); err != nil {
+				return err
+			}
+		}
+		err := try()
+		if err == nil || !i.canAsk() || domain.KindOf(err) == domain.Stopped {
+			return err
+		}
+		writeError(i.screen, i.settings, i.withSimilarName(err), "")
+	}
+}
+
+// askAPI asks for the base URL and the key of the API.
+func (i *initialisation) askAPI() error {
+	address, err := i.askText("The API's base URL, like https://host/api/v1", i.shown("API_BASE_URL"))
+	if err != nil {
+		return err
+	}
+	if address != "" {
+		i.values.APIBaseURL = address
+	}
+	key, err := i.askSecret("The API's key (it is not shown)", i.shown("API_KEY"))
+	if err != nil {
+		return err
+	}
+	if key != "" {
+		i.values.APIKey, i.values.APIKeyFile = key, ""
+	}
+	return nil
+}
+
+// askDatabase asks for the URL of the database.
+func (i *initialisation) askDatabase() error {
+	databaseURL, err := i.askText("The database, postgres://user:password@host:5432/database or "+embeddedPrefix+"DIR",
+		i.shown("DATABASE_URL"))
+	if err != nil {
+		return err
+	}
+	if databaseURL != "" {
+		i.values.DatabaseURL, i.values.DatabaseURLFile = databaseURL, ""
+	}
+	return nil
+}
+
+// shown returns the value of a setting as a question may show it: a secret is masked.
+func (i *initialisation) shown(name string) string {
+	checked, _ := i.values.Check(i.origins) // a wrong value is shown too
+	for _, line := range settings.Show(i.values, checked, i.origins) {
+		if line.Name == name {
+			return line.Value
+		}
+	}
+	return ""
+}
+
+// trialPageSize is the number of events in the page that tries the API.
+const trialPageSize = 100
+
+// tryAPI reads the first page of the API.
+func (i *initialisation) tryAPI() error {
+	if err := i.check(); err != nil {
+		return err
+	}
+	if err := i.checked.RequireAPI(); err != nil {
+		return err
+	}
+	trial := i.checked
+	trial.PageSize = min(trial.PageSize, trialPageSize)
+	fmt.Fprintln(i.screen, "Asking the API for one page; its rate limit counts this request.")
+	pages, err := i.wiring.Pages(i.ctx, trial, i.oneTry(), &logObserver{log: i.log})
+	if err != nil {
+		return err
+	}
+	for page, err := range pages {
+		i.page = page
+		return err
+	}
+	return nil
+}
+
+// tryDatabase connects to the database. It does not start a private one, because that would make a database in the folder.
+func (i *initialisation) tryDatabase() error {
+	if err := i.check(); err != nil {
+		return err
+	}
+	folder, hasDatabase, isPrivate := i.wiring.PrivateFolder(i.checked.DatabaseURL)
+	switch {
+	case isPrivate && folder == "":
+		return settings.Invalid("DATABASE_URL", "it names no folder; it should be like "+embeddedPrefix+dataFolder)
+	case isPrivate && hasDatabase:
+		i.about = "the private database in " + folder
+		return nil
+	case isPrivate:
+		i.about = "a private database in " + folder + ", which the first run makes"
+		return nil
+	}
+	fmt.Fprintln(i.screen, "Connecting to the database.")
+	i.about = "it answers, and has pawl's tables"
+	err := i.oneTry().Do(i.ctx, (&logObserver{log: i.log}).Waiting, func(ctx context.Context) error {
+		return i.wiring.CheckSchema(ctx, i.checked.DatabaseURL)
+	})
+	if domain.RemedyOf(err) == domain.MigrateAsOwner { // it answers, but has no tables yet
+		i.about = "it answers; the first run makes pawl's tables"
+		return nil
+	}
+	return err
+}
+
+// check checks the values and stores the result.
+func (i *initialisation) check() (err error) {
+	i.checked, err = i.values.Check(i.origins)
+	return err
+}
+
+// oneTry returns the retry policy of the settings with a single attempt.
+func (i *initialisation) oneTry() retry.Policy {
+	policy := i.policy()
+	policy.Tries = 1
+	return policy
+}
+
+// warnAboutEnvironment warns about the settings that the user has changed, but whose former value prevails because it is in the
+// environment.
+func (i *initialisation) warnAboutEnvironment() {
+	for _, setting := range []struct{ name, before, after string }{
+		{"API_BASE_URL", i.settings.APIBaseURL, i.checked.APIBaseURL},
+		{"API_KEY", i.settings.APIKey, i.checked.APIKey},
+		{"DATABASE_URL", i.settings.DatabaseURL, i.checked.DatabaseURL},
+	} {
+		if setting.before != setting.after && setting.before != "" && i.origins.FromEnvironment(setting.name) {
+			i.log.Warn("the environment has another " + setting.name + ", which prevails over " + settings.DefaultEnvFile + ": unset it")
+		}
+	}
+}

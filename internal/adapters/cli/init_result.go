@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// printResult writes what `pawl init` has found out, and what to do next.
+func (i *initialisation) printResult(w io.Writer) error {
+	total := i.page.To.AnnouncedLast
+	rows := table{{"written", settings.DefaultEnvFile + ", which only you can read"}}
+	if total.Known {
+		pages := divideUp(total.N, int64(i.checked.PageSize))
+		rows = append(rows,
+			[]string{"API", quantity(total.N, "event", "events") + " announced: " + quantity(pages, "page", "pages")},
+			[]string{"time", describeTime(pages, i.page.Receipt)},
+			[]string{"disk", "about " + humanize.Bytes(uint64(total.N)*bytesPerEvent) + ", and up to 1 GB for PostgreSQL's log"}) //nolint:gosec // no total is negative
+	} else {
+		rows = append(rows, []string{"API", "it answers, but announces no total, so the time and the disk for a run are not known"})
+	}
+	rows = append(rows, []string{"database", i.about})
+	if err := rows.write(w); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nNext:\n  pawl run --dry-run --max-pages 3\n  pawl run\n")
+	return err
+}
+
+// bytesPerEvent is the disk that PostgreSQL needs for an event of about 350 bytes, with its key (docs/performance.md).
+const bytesPerEvent = 220
+
+// describeTime returns how long the rate limit of the receipt makes a run of so many pages take.
+func describeTime(pages int64, r domain.Receipt) string {
+	quota := r.Quota
+	window := quota.Window
+	if window <= 0 && !quota.Reset.IsZero() {
+		window = quota.Reset.Sub(r.FetchedAt).Round(time.Second)
+	}
+	if quota.Limit <= 0 || window <= 0 {
+		return "not known, because the API reports no rate limit; a run shows it"
+	}
+	word, every := "about", "every "+window.String()
+	if window == time.Minute {
+		every = "a minute"
+	}
+	beganEarlier := quota.Remaining < quota.Limit-1
+	if quota.Window <= 0 && beganEarlier { // then only the rest of the window is known
+		word, every = "at least", "in a window of "+window.String()+" or more"
+	}
+	limit := fmt.Sprintf("the rate limit allows %s %s", quantity(quota.Limit, "page", "pages"), every)
+	waits := divideUp(pages, quota.Limit) - 1
+	if waits <= 0 {
+		return "no wait for the rate limit: " + limit
+	}
+	return word + " " + roundTime(time.Duration(waits)*window) + ": " + limit
+}
+
+// divideUp returns a divided by b, rounded up.
+func divideUp(a, b int64) int64 { return (a + b - 1) / b }
+
+// roundTime returns d in the largest unit of which it has at least two, rounded.
+func roundTime(d time.Duration) string {
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{24 * time.Hour, "days"}, {time.Hour, "hours"}, {time.Minute, "min"}} {
+		if d >= 2*unit.length {
+			return fmt.Sprintf("%.0f %s", math.Round(float64(d)/float64(unit.length)), unit.name)
+		}
+	}
+	return fmt.Sprintf("%.0f s", math.Round(d.Seconds()))
+}

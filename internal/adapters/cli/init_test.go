@@ -1,0 +1,290 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"iter"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/retry"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+const (
+	initKey      = "right-key"
+	initDatabase = "postgres://me@db.example/events"
+)
+
+// newInitWiring returns a wiring whose API answers with the page if the key is initKey, and whose database is initDatabase, which has no
+// tables yet.
+func newInitWiring(t *testing.T, page domain.DecodedPage) cli.Wiring {
+	t.Helper()
+	w := newEmptyWiring()
+	w.Pages = func(
+		_ context.Context, s cli.Settings, policy retry.Policy, _ ingest.FetchObserver,
+	) (iter.Seq2[domain.DecodedPage, error], error) {
+		if s.PageSize != 100 || policy.Tries != 1 {
+			t.Errorf("got a page size of %d and %d tries, want 100 and 1", s.PageSize, policy.Tries)
+		}
+		return func(yield func(domain.DecodedPage, error) bool) {
+			if s.APIKey != initKey {
+				yield(domain.DecodedPage{}, &domain.Error{Kind: domain.Unauthorized, Op: "fetch page", Err: errors.New("refused")})
+				return
+			}
+			if yield(page, nil) {
+				t.Error("got a request for a second page, want one page")
+			}
+		}, nil
+	}
+	w.CheckSchema = func(_ context.Context, databaseURL string) error {
+		if databaseURL != initDatabase {
+			return &domain.Error{Kind: domain.Transient, Op: "connect", Err: errors.New("no server")}
+		}
+		return &domain.Error{Kind: domain.Invalid, Op: "check schema", Err: errors.New("no tables"), Remedy: domain.MigrateAsOwner}
+	}
+	return w
+}
+
+// newInitPage returns a page of an API that announces a million events and allows 10 pages a minute. change changes its receipt.
+func newInitPage(change func(*domain.Receipt)) domain.DecodedPage {
+	now := time.Now()
+	page := domain.DecodedPage{
+		To:      domain.Position{AnnouncedLast: domain.Total{N: 1_000_000, Known: true}},
+		Receipt: domain.Receipt{FetchedAt: now, Quota: domain.Quota{Limit: 10, Remaining: 9, Reset: now.Add(time.Minute)}},
+	}
+	change(&page.Receipt)
+	return page
+}
+
+func unchanged(*domain.Receipt) {}
+
+// TestInit_NoTerminal checks what `pawl init` does without a terminal: it asks nothing, and it writes .env only if it has found all.
+func TestInit_NoTerminal(t *testing.T) {
+	const address = "API_BASE_URL=https://api.example/v1"
+	for _, tt := range []struct {
+		name   string
+		env    []string
+		before string // the content of .env
+		args   []string
+		code   int
+		want   []string // parts of the output
+		file   []string // lines of .env; none if there should be no such file
+	}{
+		{
+			name: "nothing set", code: cli.ExitSettings,
+			want: []string{"API_BASE_URL and API_KEY: not set"},
+		},
+		{
+			name: "all set", env: []string{address, "API_KEY=" + initKey, "DATABASE_URL=" + initDatabase, "PAWL_TRIES=7"},
+			want: []string{
+				"1,000,000 events announced: 200 pages", "about 19 min: the rate limit allows 10 pages a minute", "about 220 MB",
+				"the first run makes pawl's tables", "pawl run --dry-run --max-pages 3\n  pawl run\n",
+			},
+			file: []string{address, "API_KEY=" + initKey, "DATABASE_URL=" + initDatabase, "PAWL_TRIES=7", "#PAWL_MAX_WAIT=1h"},
+		},
+		{
+			name: "no database", env: []string{"API_KEY=" + initKey}, args: []string{"--api-base-url", "https://api.example/v1"},
+			want: []string{"a private database in .pawl/data, which the first run makes"},
+			file: []string{address, "DATABASE_URL=embedded:.pawl/data"},
+		},
+		{name: "wrong key", env: []string{address, "API_KEY=wrong"}, code: cli.ExitSettings, want: []string{"pawl: fetch page: refused"}},
+		{
+			name: "no server", env: []string{address, "API_KEY=" + initKey, "DATABASE_URL=postgres://other/db"}, code: cli.ExitAgain,
+			want: []string{"pawl: connect: no server"},
+		},
+		{
+			name: "no folder", env: []string{address, "API_KEY=" + initKey, "DATABASE_URL=embedded:"}, code: cli.ExitSettings,
+			want: []string{"DATABASE_URL: it names no folder"},
+		},
+		{
+			name: "a file exists", env: []string{address, "API_KEY=" + initKey}, before: "PAWL_TRIES=7\n", code: cli.ExitSettings,
+			want: []string{".env: it exists already", "pawl init --force"}, file: []string{"PAWL_TRIES=7"},
+		},
+		{
+			name: "replaced", env: []string{address, "API_KEY=" + initKey}, before: "PAWL_TRIES=7\nBATCH_SIZE=2000\n", args: []string{"--force"},
+			want: []string{"500 pages"}, file: []string{address, "PAWL_TRIES=7", "BATCH_SIZE=2000"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			if tt.before != "" {
+				if err := os.WriteFile(".env", []byte(tt.before), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			code, stdout, stderr := pawl(t, tt.env, newInitWiring(t, newInitPage(unchanged)), append([]string{"init"}, tt.args...)...)
+			if code != tt.code {
+				t.Errorf("got exit %d, want %d", code, tt.code)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(stdout+stderr, want) {
+					t.Errorf("got output %s%s, want %q in it", stdout, stderr, want)
+				}
+			}
+			checkEnvFile(t, tt.file)
+		})
+	}
+}
+
+// checkEnvFile checks that .env has these lines, and that only its owner can read it. If there are no lines, there must be no .env.
+func checkEnvFile(t *testing.T, lines []string) {
+	t.Helper()
+	content, err := os.ReadFile(".env")
+	if (err == nil) != (len(lines) > 0) {
+		t.Fatalf("got error %v, want a file: %t", err, len(lines) > 0)
+	}
+	for _, line := range lines {
+		if !strings.Contains("\n"+string(content), "\n"+line+"\n") {
+			t.Errorf("got the file\n%s\nwant the line %s in it", content, line)
+		}
+	}
+	if info, err := os.Stat(".env"); err == nil && info.Mode() != 0o600 {
+		t.Errorf("got mode %v, want 0600", info.Mode())
+	}
+}
+
+// TestInit_Time checks what `pawl init` says about the time for 200 pages.
+func TestInit_Time(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*domain.Receipt)
+		want   string
+	}{
+		{name: "a window that began earlier", change: func(r *domain.Receipt) {
+			r.Quota.Remaining, r.Quota.Reset = 4, r.FetchedAt.Add(30*time.Second)
+		}, want: "at least 10 min: the rate limit allows 10 pages in a window of 30s or more"},
+		{name: "a window of known length", change: func(r *domain.Receipt) {
+			r.Quota.Remaining, r.Quota.Window = 4, time.Hour
+		}, want: "about 19 hours: the rate limit allows 10 pages every 1h0m0s"},
+		{name: "a large limit", change: func(r *domain.Receipt) {
+			r.Quota.Limit, r.Quota.Remaining = 1000, 999
+		}, want: "no wait for the rate limit: the rate limit allows 1,000 pages a minute"},
+		{name: "days", change: func(r *domain.Receipt) {
+			r.Quota.Limit, r.Quota.Remaining, r.Quota.Window = 1, 0, time.Hour
+		}, want: "about 8 days: the rate limit allows 1 page every 1h0m0s"},
+		{name: "no rate limit", change: func(r *domain.Receipt) { r.Quota = domain.Quota{} }, want: "not known, because the API reports no rate limit"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			env := []string{"API_BASE_URL=https://api.example/v1", "API_KEY=" + initKey}
+			_, stdout, stderr := pawl(t, env, newInitWiring(t, newInitPage(tt.change)), "init")
+			if !strings.Contains(stdout, tt.want) {
+				t.Errorf("got output %s%s, want %q in it", stdout, stderr, tt.want)
+			}
+		})
+	}
+}
+
+// TestInit_NoTotal checks what `pawl init` says if the API announces no total.
+func TestInit_NoTotal(t *testing.T) {
+	t.Chdir(t.TempDir())
+	env := []string{"API_BASE_URL=https://api.example/v1", "API_KEY=" + initKey}
+	code, stdout, stderr := pawl(t, env, newInitWiring(t, domain.DecodedPage{}), "init")
+	if want := "announces no total"; code != cli.ExitDone || !strings.Contains(stdout, want) {
+		t.Errorf("got exit %d and output %s%s, want %q in it", code, stdout, stderr, want)
+	}
+}
+
+// A dialogue answers the questions that pawl asks on a terminal.
+type dialogue struct {
+	t      *testing.T
+	master *os.File
+	shown  bytes.Buffer // what the terminal has shown
+	seen   int          // how much of shown is before the end of the last question
+}
+
+// answer waits until the terminal shows the question, and then types the answer.
+func (d *dialogue) answer(question, answer string) {
+	d.t.Helper()
+	const patience = 20 * time.Second
+	if err := d.master.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		d.t.Fatal(err)
+	}
+	buffer := make([]byte, 4096)
+	for !bytes.Contains(d.shown.Bytes()[d.seen:], []byte(question)) {
+		n, err := d.master.Read(buffer)
+		if err != nil {
+			d.t.Fatalf("waiting for %q: %v after %q", question, err, d.shown.String())
+		}
+		d.shown.Write(buffer[:n])
+	}
+	d.seen += bytes.Index(d.shown.Bytes()[d.seen:], []byte(question)) + len(question)
+	if _, err := d.master.WriteString(answer); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// startInit starts `pawl init` on a terminal. end waits until it ends, and returns its exit code and its output.
+func startInit(ctx context.Context, t *testing.T, environ ...string) (d *dialogue, end func() (int, string)) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	master, slave := openTerminal(t)
+	ended := make(chan int, 1)
+	var stdout bytes.Buffer
+	go func() {
+		process := cli.Process{Args: []string{"init"}, Environ: environ, Stdin: slave, Stdout: &stdout, Stderr: slave}
+		ended <- cli.Main(ctx, process, newInitWiring(t, newInitPage(unchanged)))
+	}()
+	d = &dialogue{t: t, master: master}
+	return d, func() (int, string) {
+		code := <-ended
+		d.shown.WriteString(readTerminal(t, master, slave))
+		return code, stdout.String()
+	}
+}
+
+// TestInit_Terminal checks the questions on a terminal: what was wrong is asked again, the key is not shown, and return keeps a value.
+func TestInit_Terminal(t *testing.T) {
+	d, end := startInit(t.Context(), t, "API_BASE_URL=https://api.example/v1")
+	d.answer("API's base URL, like https://host/api/v1 [https://api.example/v1]: ", "https://new.example/v1\n")
+	d.answer("API's key (it is not shown): ", "wrong-key\n")
+	d.answer("pawl: fetch page: refused", "")
+	d.answer("[https://new.example/v1]: ", "\n")
+	d.answer("API's key (it is not shown) [********]: ", initKey+"\n")
+	d.answer("embedded:DIR [embedded:.pawl/data]: ", "postgres://other/db\n")
+	d.answer("pawl: connect: no server", "")
+	d.answer("[postgres://other/db]: ", initDatabase+"\n")
+	code, stdout := end()
+	if code != cli.ExitDone || !strings.Contains(stdout, "about 19 min") {
+		t.Errorf("got exit %d and output %s, want 0 and the time", code, stdout)
+	}
+	shown := d.shown.String()
+	if strings.Contains(shown, "-key\r") {
+		t.Errorf("the terminal shows the key: %q", shown)
+	}
+	if want := "the environment has another API_BASE_URL"; !strings.Contains(shown, want) {
+		t.Errorf("the terminal shows %q, want %q in it", shown, want)
+	}
+	checkEnvFile(t, []string{"API_BASE_URL=https://new.example/v1", "API_KEY=" + initKey, "DATABASE_URL=" + initDatabase})
+}
+
+// TestInit_EndOfInput checks that the end of the input ends the questions.
+func TestInit_EndOfInput(t *testing.T) {
+	d, end := startInit(t.Context(), t)
+	d.answer("base URL", "\x04")
+	if code, _ := end(); code != cli.ExitSettings || !strings.Contains(d.shown.String(), "the input has ended") {
+		t.Errorf("got exit %d and %q, want exit %d and the reason", code, d.shown.String(), cli.ExitSettings)
+	}
+}
+
+// TestInit_Stopped checks that a signal ends the question for the key at once, and that the terminal then shows again what the user types.
+func TestInit_Stopped(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	d, end := startInit(ctx, t)
+	d.answer("base URL", "https://api.example/v1\n")
+	d.answer("not shown", "")
+	stop()
+	code, _ := end()
+	if code != cli.ExitAgain || !strings.Contains(d.shown.String(), "it has written no .env") {
+		t.Errorf("got exit %d and %q, want exit %d and that nothing is written", code, d.shown.String(), cli.ExitAgain)
+	}
+	d.answer("", "typed later\n")
+	d.answer("typed later\r\n", "")
+	checkEnvFile(t, nil)
+}
