@@ -37,10 +37,13 @@ help: ## List the targets
 
 run: build ## Read the API in API_BASE_URL into PostgreSQL; with nothing set a mock API, as a demo
 	@api=$$(bin/pawl config API_BASE_URL) || exit; \
-	if [ -n "$$api" ]; then exec bin/pawl run; else exec bin/pawl demo --port $(DEMO_PORT) --folder $(DEMO_FOLDER); fi
+	export PAWL_DOWNLOAD=$${PAWL_DOWNLOAD:-yes}; \
+	if [ -n "$$api" ]; then exec bin/pawl run; else exec bin/pawl demo --port $(DEMO_PORT) --folder '$(DEMO_FOLDER)'; fi
 
 psql: build ## Start psql on the database of `make run`; ARGS="-c 'SELECT …'" for psql
-	@bin/pawl psql $(ARGS)
+	@api=$$(bin/pawl config API_BASE_URL) || exit; \
+	if [ -z "$$api" ]; then export DATABASE_URL='embedded:$(DEMO_FOLDER)' DATABASE_URL_FILE=; fi; \
+	exec bin/pawl psql $(ARGS)
 
 up: ## Run the demo in containers, with PostgreSQL and Jaeger, and keep its traces
 	$(COMPOSE) up --build --detach

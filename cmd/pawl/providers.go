@@ -195,12 +195,14 @@ func privateFolder(databaseURL string) (dir string, hasDatabase, isPrivate bool)
 
 // openDatabase is the function Database of cli.Wiring. For embedded:DIR it starts the private server in that folder, or uses the server
 // if it runs already. For any other URL it only returns this URL.
-func openDatabase(ctx context.Context, databaseURL string, report func(string)) (cli.Database, func() error, error) {
+func openDatabase(
+	ctx context.Context, databaseURL string, report func(string), consent func(release string) error,
+) (cli.Database, func() error, error) {
 	dir, isEmbedded := embeddedpg.Folder(databaseURL)
 	if !isEmbedded {
 		return cli.Database{URL: databaseURL}, func() error { return nil }, nil
 	}
-	server, err := embeddedpg.Open(ctx, dir, report)
+	server, err := embeddedpg.Open(ctx, dir, report, consent)
 	if err != nil {
 		return cli.Database{}, nil, err
 	}

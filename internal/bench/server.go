@@ -29,7 +29,7 @@ const (
 
 // startDatabase starts the server with its data in dir. The caller must call Close.
 func startDatabase(ctx context.Context, dir string) (*database, error) {
-	server, err := embeddedpg.Open(ctx, dir, func(line string) { fmt.Fprintln(os.Stderr, line) })
+	server, err := embeddedpg.Open(ctx, dir, func(line string) { fmt.Fprintln(os.Stderr, line) }, func(string) error { return nil })
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func TestDemoKilled(t *testing.T) {
 	if d.hasServer() {
 		t.Error("the server still runs: got a pid file, want none")
 	}
-	server, err := embeddedpg.Open(ctx, d.folder, func(line string) { t.Log(line) })
+	server, err := embeddedpg.Open(ctx, d.folder, func(line string) { t.Log(line) }, func(string) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

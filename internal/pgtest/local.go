@@ -78,7 +78,8 @@ func findPrograms(ctx context.Context, logf logf) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	embedded, err := embeddedpg.Open(ctx, filepath.Join(cache, "pawl-pgtest"), func(line string) { logf("pgtest: %s", line) })
+	report, consent := func(line string) { logf("pgtest: %s", line) }, func(string) error { return nil }
+	embedded, err := embeddedpg.Open(ctx, filepath.Join(cache, "pawl-pgtest"), report, consent)
 	if err != nil {
 		return "", err
 	}

@@ -62,8 +62,9 @@ func (s *session) openDatabase(missing missingDatabase) (db Database, closeDatab
 		return Database{}, nil, s.noDatabaseError(folder + " has no database yet")
 	}
 	var release func() error
+	report := func(step string) { s.log.Info(step) }
 	err = s.try(func(ctx context.Context) (err error) {
-		db, release, err = s.wiring.Database(ctx, databaseURL, func(step string) { s.log.Info(step) })
+		db, release, err = s.wiring.Database(ctx, databaseURL, report, s.consentToDownload)
 		return err
 	})
 	if err != nil {
@@ -75,6 +76,25 @@ func (s *session) openDatabase(missing missingDatabase) (db Database, closeDatab
 		}
 	}
 	return db, closeDatabase, nil
+}
+
+// consentToDownload returns nil if this release of PostgreSQL may be downloaded: the setting allows it, or the user at a terminal does.
+func (s *session) consentToDownload(release string) error {
+	if s.settings.Download {
+		return nil
+	}
+	if s.canAsk() {
+		agrees, err := s.askYes("This machine has no PostgreSQL that pawl can use. Download " + release + ", about 30 MB?")
+		s.settings.Download = agrees // so that another attempt does not ask again
+		if agrees || err != nil {
+			return err
+		}
+	}
+	return &domain.Error{
+		Kind: domain.Invalid, Code: domain.CodePrivateDatabasePrograms, Op: "private PostgreSQL",
+		Err:  errors.New("this machine has no PostgreSQL that pawl can use"),
+		Hint: "install PostgreSQL 15, or set DATABASE_URL to the URL of a server, or let pawl download " + release + " with PAWL_DOWNLOAD=yes",
+	}
 }
 
 // settingsFor returns the settings with db's URL in place of the user's database URL, which may be embedded:DIR.

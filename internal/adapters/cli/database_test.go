@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -58,9 +59,9 @@ func TestChooseDatabase(t *testing.T) {
 			opened := ""
 			w := newEmptyWiring()
 			openDatabase := w.Database
-			w.Database = func(ctx context.Context, databaseURL string, report func(string)) (cli.Database, func() error, error) {
+			w.Database = func(ctx context.Context, databaseURL string, report func(string), consent func(string) error) (cli.Database, func() error, error) {
 				opened = databaseURL
-				return openDatabase(ctx, databaseURL, report)
+				return openDatabase(ctx, databaseURL, report, consent)
 			}
 			w.PsqlEnviron = func(string) ([]string, error) { return nil, errors.New("enough") } // psql itself need not run
 			w.PrivateFolder = func(databaseURL string) (dir string, hasDatabase, isPrivate bool) {
@@ -76,6 +77,75 @@ func TestChooseDatabase(t *testing.T) {
 				if !strings.Contains(stderr.String(), want) {
 					t.Errorf("got %s, want it to contain %q", stderr.String(), want)
 				}
+			}
+		})
+	}
+}
+
+// TestChooseDatabase_Terminal checks that a run on a terminal with neither a database URL nor a private database makes one in .pawl/data.
+func TestChooseDatabase_Terminal(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{"run": "embedded:.pawl/data"} {
+		_, slave := openTerminal(t)
+		var got cli.Settings
+		w := newRecordingWiring(&got)
+		w.Reader = newBrokenReader
+		var stdout strings.Builder
+		code := cli.Main(t.Context(), cli.Process{
+			Args: []string{args}, Environ: validEnv("DATABASE_URL=", "PAWL_PROGRESS=never"), Stdin: slave, Stdout: &stdout, Stderr: slave,
+		}, w)
+		if shown := got.DatabaseURL + stdout.String(); code != cli.ExitDone || !strings.Contains(shown, want) {
+			t.Errorf("pawl %s: got exit %d and %s, want %s", args, code, shown, want)
+		}
+	}
+}
+
+func newBrokenReader(context.Context, cli.Settings) (cli.Reader, func(), error) {
+	return brokenReader{}, func() {}, nil
+}
+
+// TestDownload checks when PostgreSQL may be downloaded: with PAWL_DOWNLOAD=yes, or if the user at a terminal agrees.
+func TestDownload(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name       string
+		env        string
+		answer     string // typed at the terminal; empty if there is no terminal
+		code       int
+		wantStderr string
+	}{
+		{name: "no terminal", code: cli.ExitSettings, wantStderr: "install PostgreSQL 15, or set DATABASE_URL"},
+		{name: "PAWL_DOWNLOAD=yes", env: "PAWL_DOWNLOAD=yes"},
+		{name: "PAWL_DOWNLOAD=no", env: "PAWL_DOWNLOAD=no", code: cli.ExitSettings, wantStderr: "PAWL_DOWNLOAD=yes"},
+		{name: "PAWL_DOWNLOAD=maybe", env: "PAWL_DOWNLOAD=maybe", code: cli.ExitSettings, wantStderr: `PAWL_DOWNLOAD: "maybe" should be yes or no`},
+		{name: "the user agrees", answer: "y\n", wantStderr: "Download PostgreSQL 17.5, about 30 MB? [y/N] "},
+		{name: "the user does not agree", answer: "\n", code: cli.ExitSettings, wantStderr: "install PostgreSQL 15"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newEmptyWiring()
+			w.Reader = newBrokenReader
+			openDatabase := w.Database
+			w.Database = func(ctx context.Context, databaseURL string, report func(string), consent func(string) error) (cli.Database, func() error, error) {
+				if err := consent("PostgreSQL 17.5"); err != nil {
+					return cli.Database{}, nil, err
+				}
+				return openDatabase(ctx, databaseURL, report, consent)
+			}
+			env := validEnv("DATABASE_URL=embedded:x", "PAWL_PROGRESS=never", tt.env)
+			if tt.answer == "" {
+				if code, _, stderr := pawl(t, env, w, "run"); code != tt.code || !strings.Contains(stderr, tt.wantStderr) {
+					t.Errorf("got exit %d and error %s, want exit %d and %q", code, stderr, tt.code, tt.wantStderr)
+				}
+				return
+			}
+			master, slave := openTerminal(t)
+			if _, err := master.WriteString(tt.answer); err != nil {
+				t.Fatal(err)
+			}
+			code := cli.Main(t.Context(), cli.Process{Args: []string{"run"}, Environ: env, Stdin: slave, Stdout: io.Discard, Stderr: slave}, w)
+			if stderr := readTerminal(t, master, slave); code != tt.code || !strings.Contains(stderr, tt.wantStderr) {
+				t.Errorf("got exit %d and error %s, want exit %d and %q", code, stderr, tt.code, tt.wantStderr)
 			}
 		})
 	}

@@ -146,9 +146,9 @@ func privateDatabaseExplanations() []explanation {
 		{
 			code: domain.CodePrivateDatabasePrograms, exitCodes: []int{ExitSettings, ExitAgain},
 			cause: "This machine does not have the PostgreSQL programs that the private database needs, or has another major version, and pawl " +
-				"could not download them.",
+				"may not or could not download them.",
 			remedy: "Install PostgreSQL (the package postgresql, or brew install postgresql) in the version that the message names. Or connect " +
-				"this machine to the network and run the command again. Or use a server: DATABASE_URL=postgres://user:password@host:5432/database.",
+				"this machine to the network and run the command again with PAWL_DOWNLOAD=yes. Or use a server: DATABASE_URL=postgres://user:password@host:5432/database.",
 		},
 		{
 			code: domain.CodePrivateDatabaseBusy, exitCodes: []int{ExitAgain},

@@ -54,8 +54,8 @@ func flagGroups() []kong.Group {
 // line begins with a tab, because kong does not wrap indented lines.
 func listSettingsWithoutFlag(group string) string {
 	var b strings.Builder
-	b.WriteString("Set these in the environment or in .env. They have no flags, because other users of this machine can read the " +
-		"arguments of a command:\n\n")
+	b.WriteString("Set these in the environment or in .env. They have no flags: other users of this machine can read the arguments " +
+		"of a command:\n\n")
 	for _, s := range settings.All() {
 		if s.Group == group && s.Flag == "" {
 			fmt.Fprintf(&b, "\t%-24s %s\n", strings.Join(s.EnvNames, ", "), s.Help)

@@ -51,9 +51,12 @@ type Wiring struct {
 	Admin  func(context.Context, Settings) (Admin, func(), error)
 
 	// Database returns the server of databaseURL. If the URL is embedded:DIR, Database first starts the private server in that
-	// folder. Before each step that takes time, it calls report with a description of the step. The returned func() ends pawl's use
-	// of the server.
-	Database func(ctx context.Context, databaseURL string, report func(string)) (Database, func() error, error)
+	// folder. Before each step that takes time, it calls report with a description of the step. Before it downloads a release of
+	// PostgreSQL, it calls consent, and if that returns an error, Database returns this error. The returned func() ends pawl's use of
+	// the server.
+	Database func(
+		ctx context.Context, databaseURL string, report func(string), consent func(release string) error,
+	) (Database, func() error, error)
 	// PrivateFolder returns DIR if databaseURL is embedded:DIR, and whether DIR has a database. For any other URL, isPrivate is false.
 	PrivateFolder func(databaseURL string) (dir string, hasDatabase, isPrivate bool)
 	// Demo starts the mock API of the demo on this port of the loopback interface, and returns its base URL and its key. The returned
@@ -287,6 +290,8 @@ func commandLineError(err error) error {
 	setting, findErr := settings.Find(strings.ToUpper(strings.ReplaceAll(flag, "-", "_")))
 	switch {
 	case !isFlag || findErr != nil:
+	case setting.Name() == "PAWL_DOWNLOAD":
+		failure.Hint = "set PAWL_DOWNLOAD in the environment or in .env"
 	case setting.Flag == "":
 		failure.Hint = "other users can read the arguments of a process: set " + setting.Name() + " in the environment or in .env"
 	default:

@@ -51,7 +51,7 @@ func newWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring
 			store := db.Store()
 			return ingest.New(source, domaintest.LineDecoder{}, store, o, opts), store.Close, nil
 		},
-		Database: func(_ context.Context, databaseURL string, _ func(string)) (cli.Database, func() error, error) {
+		Database: func(_ context.Context, databaseURL string, _ func(string), _ func(string) error) (cli.Database, func() error, error) {
 			return cli.Database{URL: databaseURL}, func() error { return nil }, nil
 		},
 		PrivateFolder: func(databaseURL string) (dir string, hasDatabase, isPrivate bool) {

@@ -33,7 +33,7 @@ func TestPsql_Signals(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newEmptyWiring()
-	w.Database = func(context.Context, string, func(string)) (cli.Database, func() error, error) {
+	w.Database = func(context.Context, string, func(string), func(string) error) (cli.Database, func() error, error) {
 		return cli.Database{Bin: bin}, func() error { return nil }, nil
 	}
 	w.PsqlEnviron = func(string) ([]string, error) { return nil, nil }

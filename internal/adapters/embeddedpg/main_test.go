@@ -64,6 +64,7 @@ func testConfig(t *testing.T) config {
 	c := defaultConfig()
 	c.fallbackRoot = t.TempDir() + "/fallback"
 	c.repository = unreachableRepository
+	c.consent = func(string) error { return nil }
 	return c
 }
 

@@ -26,7 +26,7 @@ const (
 )
 
 const hintNoPrograms = "install PostgreSQL (the package postgresql, or brew install postgresql), or give a postgres:// URL in " +
-	"DATABASE_URL, or start a server in a container (docker-compose up -d db); with a network, pawl downloads PostgreSQL by itself"
+	"DATABASE_URL, or start a server in a container (docker-compose up -d db); with a network and PAWL_DOWNLOAD=yes, pawl downloads PostgreSQL by itself"
 
 // programs are PostgreSQL's server programs in one folder, which the server's account can run.
 type programs struct {
@@ -132,6 +132,11 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 			fmt.Errorf("the data in this folder needs PostgreSQL %s, which is neither on this machine nor available for download", major),
 			fmt.Sprintf("install PostgreSQL %s, or name another folder in DATABASE_URL: the data stays as it is", major))
 	}
+	// The library writes versions with a third number, such as 17.5.0. PostgreSQL itself has two: 17.5.
+	name := "PostgreSQL " + strings.TrimSuffix(string(version), ".0")
+	if err := c.consent(name); err != nil {
+		return programs{}, err
+	}
 	repository, err := c.repository()
 	if err == nil {
 		err = checkReachable(ctx, repository)
@@ -150,8 +155,6 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 		return programs{}, d.op.folderError(err, hintWritable)
 	}
 	defer d.root.RemoveAll(staging) //nolint:errcheck // if RemoveAll fails, the next start removes the folder
-	// The library writes versions with a third number, such as 17.5.0. PostgreSQL itself has two: 17.5.
-	name := "PostgreSQL " + strings.TrimSuffix(string(version), ".0")
 	report("there is no PostgreSQL here: downloading " + name)
 	// The library has no time limit, and reports no progress. The proxy adds both.
 	proxy := downloadProxy{upstream: repository, limits: c.limits, name: name, report: report}

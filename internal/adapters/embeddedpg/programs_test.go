@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -175,6 +176,25 @@ func TestDownloadPrograms_NoNetwork(t *testing.T) {
 			checkInvalid(t, err, "no PostgreSQL here")
 			checkAlternatives(t, err)
 		})
+	}
+}
+
+// TestDownloadPrograms_NoConsent checks that Open asks for the release that it needs, and without consent returns the error of consent and
+// sends no request.
+func TestDownloadPrograms_NoConsent(t *testing.T) {
+	repo := newRepository(nil)
+	c := configWithoutPrograms(t, repo)
+	refused, asked := &domain.Error{Kind: domain.Invalid, Op: "download", Err: errors.New("refused")}, ""
+	c.consent = func(release string) error {
+		asked = release
+		return refused
+	}
+	srv, err := c.open(t.Context(), makePublicTempDir(t), func(string) {})
+	if err == nil {
+		mustClose(t, srv)
+	}
+	if !errors.Is(err, refused) || !strings.HasPrefix(asked, "PostgreSQL 17") || repo.requests.Load() > 0 {
+		t.Errorf("got error %v, the question for %q and %d requests, want refused, PostgreSQL 17 and none", err, asked, repo.requests.Load())
 	}
 }
 

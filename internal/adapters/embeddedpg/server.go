@@ -40,8 +40,9 @@ type Server struct {
 }
 
 // Open attaches this process to the server whose data is in dir. A relative dir is relative to the working folder. If no server
-// runs, Open starts a server. If there is no database, Open creates a database. If the machine has no PostgreSQL, Open downloads
-// the programs. Open calls report with a message for each step that takes long or that the user may not expect. It may call report
+// runs, Open starts a server. If there is no database, Open creates a database. If the machine has no PostgreSQL, Open calls
+// consent with the name of the release that it needs. If consent returns nil, Open downloads the programs, otherwise it returns that
+// error. Open calls report with a message for each step that takes long or that the user may not expect. It may call report
 // in other goroutines, but never twice at the same time.
 //
 // The caller must close the Server. If the same folder is opened again, in this process or in another, both share the server.
@@ -50,14 +51,17 @@ type Server struct {
 // recovering from a crash, Open does not stop it, and returns a Transient error. The error is Invalid if the user must change
 // something, Transient if another attempt may succeed, and Stopped if ctx has ended. Every wait ends within minutes, but a download
 // may take longer.
-func Open(ctx context.Context, dir string, report func(string)) (*Server, error) {
-	return defaultConfig().open(ctx, dir, report)
+func Open(ctx context.Context, dir string, report func(string), consent func(release string) error) (*Server, error) {
+	c := defaultConfig()
+	c.consent = consent
+	return c.open(ctx, dir, report)
 }
 
-// A config contains the settings that are different in tests.
+// A config contains what the caller of Open decides, and the settings that are different in tests.
 type config struct {
-	programDirs  func() []string        // returns the folders with PostgreSQL's programs on this machine
-	repository   func() (string, error) // returns the URL from which programs are downloaded
+	consent      func(release string) error // returns nil if programs may be downloaded
+	programDirs  func() []string            // returns the folders with PostgreSQL's programs on this machine
+	repository   func() (string, error)     // returns the URL from which programs are downloaded
 	limits       downloadLimits
 	fallbackRoot string // the folder that contains the fallback folders, see openServerDirAsRoot
 }

@@ -31,6 +31,7 @@ type Settings struct {
 	RejectRatio  float64 // the maximum part of a page's records that may become dead letters, 0 to 1
 
 	DatabaseURL string
+	Download    bool   // PostgreSQL may be downloaded without a question
 	Migrate     string // one of the Migrate… constants
 	Stream      domain.StreamID
 
@@ -86,6 +87,7 @@ func (v Values) Check(origins Origins) (Settings, error) {
 		Tries:        int(c.integer("tries", v.Tries, 1, math.MaxInt32)),
 		MaxWait:      c.duration("max-wait", v.MaxWait),
 		RejectRatio:  c.ratio("max-reject-ratio", v.RejectRatio),
+		Download:     v.Download == "yes",
 		Migrate:      c.choice("migrate", v.Migrate),
 		Stream:       domain.StreamID{Source: v.Stream},
 		Progress:     c.choice("progress", v.Progress),
@@ -98,6 +100,9 @@ func (v Values) Check(origins Origins) (Settings, error) {
 	}
 	if !streamName.MatchString(v.Stream) {
 		c.fail("stream", fmt.Sprintf("%q should be 1 to 63 letters, digits, '.', '_' or '-'", v.Stream))
+	}
+	if v.Download != "" && v.Download != "yes" && v.Download != "no" {
+		c.failName("PAWL_DOWNLOAD", fmt.Sprintf("%q should be yes or no", v.Download))
 	}
 	cannotBeSent := func(r rune) bool { return r <= ' ' || r > '~' }
 	if strings.ContainsFunc(s.APIKey, cannotBeSent) {

@@ -9,7 +9,8 @@ import (
 
 // Values are all settings as text. A field's tag "name" is its flag. The tag "setting" has its environment names in order of preference,
 // and the tag "choices" has the possible values. A secret has no flag, because other users of the machine can read the arguments of a
-// process. A setting that names the file of a secret has no flag either.
+// process. A setting that names the file of a secret has no flag either, and a consent belongs to the
+// environment.
 type Values struct {
 	APIBaseURL   string `group:"api" name:"api-base-url" setting:"API_BASE_URL" placeholder:"URL" help:"The API's base URL, without /events: https://host/api/v1."`
 	APIKey       string `group:"api" kong:"-" setting:"API_KEY,TARGET_API_KEY" help:"The API's key."`
@@ -25,6 +26,7 @@ type Values struct {
 
 	DatabaseURL     string `group:"database" kong:"-" setting:"DATABASE_URL" help:"postgres://user:password@host:5432/database, or embedded:DIR for a private PostgreSQL in that folder."`
 	DatabaseURLFile string `group:"database" kong:"-" setting:"DATABASE_URL_FILE" help:"A file that holds the database's URL, instead of DATABASE_URL."`
+	Download        string `group:"database" kong:"-" setting:"PAWL_DOWNLOAD" help:"yes lets pawl download PostgreSQL for embedded:DIR if this machine has none. Otherwise pawl asks on a terminal, and refuses elsewhere."`
 	Migrate         string `group:"database" name:"migrate" setting:"PAWL_MIGRATE" default:"auto" choices:"auto,check,off" placeholder:"MODE" help:"What a run does about the schema first: auto updates it, check stops the run if the schema is not up to date, off does nothing."`
 	Stream          string `group:"database" name:"stream" setting:"PAWL_STREAM" default:"datasync" placeholder:"NAME" help:"The stream's name. Each stream has its own checkpoint."`
 
@@ -110,15 +112,19 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// SecretNames returns the environment names of all settings that are a secret or name the file of a secret: those without a flag.
+// SecretNames returns the environment names of all settings that are a secret or name the file of a secret: those without a flag, except
+// Download.
 func SecretNames() (names []string) {
 	for _, s := range All() {
-		if s.Flag == "" {
+		if s.Flag == "" && s.field != "Download" {
 			names = append(names, s.EnvNames...)
 		}
 	}
 	return names
 }
+
+// DefaultStream returns the name of the stream if none is set.
+func DefaultStream() string { return settingOfFlag("stream").Default }
 
 // settingOfFlag returns the setting with that flag. It panics if there is none.
 func settingOfFlag(flag string) Setting {

@@ -48,7 +48,7 @@ func TestWritePrivateFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, ".env")
-	if err := os.WriteFile(path, []byte("before"), 0o644); err != nil { //nolint:gosec // the mode must change
+	if err := os.WriteFile(path, []byte("before"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := WritePrivateFile(path, "after"); err != nil {
