@@ -32,6 +32,9 @@ func serveDemo(ctx context.Context, port int) (baseURL, key string, stop func(),
 		return "", "", nil, err
 	}
 	service, err := serveSoon(ctx, api, fmt.Sprintf("127.0.0.1:%d", port))
+	if ctx.Err() != nil && err != nil {
+		return "", "", nil, &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: "start the demo's API", Err: ctx.Err()}
+	}
 	if err != nil {
 		failure := &domain.Error{
 			Kind: domain.Invalid, Code: domain.CodeDemoFailed, Op: "start the demo's API", Err: err, Hint: "name another port with --port",

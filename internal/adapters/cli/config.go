@@ -24,6 +24,7 @@ func (c *configCommand) toleratesWrongSettings() {}
 // Run executes `pawl config`. kong calls it.
 func (c *configCommand) Run(s *session) error {
 	lines := settings.Show(s.values, s.settings, s.origins)
+	c.addChosenDatabase(s, lines)
 	if c.Name != "" {
 		setting, err := settings.Find(c.Name)
 		if err != nil {
@@ -35,6 +36,17 @@ func (c *configCommand) Run(s *session) error {
 		return outputError(err)
 	}
 	return s.settingsErr // nil if no setting is wrong
+}
+
+// addChosenDatabase replaces the line of a database that is not set by the private database that a run would use, if there is one.
+func (c *configCommand) addChosenDatabase(s *session, lines []settings.Line) {
+	i := slices.IndexFunc(lines, func(l settings.Line) bool { return l.Name == "DATABASE_URL" })
+	if s.settings.DatabaseURL != "" || s.values.DatabaseURLFile != "" {
+		return
+	}
+	if folder, err := s.chooseFolder(mayCreate); err == nil {
+		lines[i].Value, lines[i].Origin = embeddedPrefix+folder, "chosen: "+folder
+	}
 }
 
 // print writes the lines as JSON or as a table. For a setting that the user named, it writes only the value.

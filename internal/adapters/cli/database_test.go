@@ -82,10 +82,11 @@ func TestChooseDatabase(t *testing.T) {
 	}
 }
 
-// TestChooseDatabase_Terminal checks that a run on a terminal with neither a database URL nor a private database makes one in .pawl/data.
+// TestChooseDatabase_Terminal checks that a run on a terminal with neither a database URL nor a private database makes one in .pawl/data,
+// and that `pawl config` says so.
 func TestChooseDatabase_Terminal(t *testing.T) {
 	t.Parallel()
-	for args, want := range map[string]string{"run": "embedded:.pawl/data"} {
+	for args, want := range map[string]string{"run": "embedded:.pawl/data", "config": "  chosen: .pawl/data\n"} {
 		_, slave := openTerminal(t)
 		var got cli.Settings
 		w := newRecordingWiring(&got)

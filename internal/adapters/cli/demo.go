@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 )
@@ -39,13 +41,27 @@ func (c *demoCommand) Run(s *session) error {
 	if err := (&runCommand{}).Run(s); err != nil {
 		return err
 	}
-	before := "" // what the commands below need to find the demo's database
+	before, after := "", "" // what the commands below need to find the demo's database and stream
 	if userHasSettings {
-		before = "DATABASE_URL=" + s.settings.DatabaseURL + " "
+		before = "DATABASE_URL=" + quoteForShell(s.settings.DatabaseURL) + " "
+	}
+	if stream := s.settings.Stream.String(); stream != settings.DefaultStream() {
+		after = " --" + streamFlag + " " + stream
 	}
 	_, err = fmt.Fprintf(s.Stdout, "\nGo on with:\n"+
 		"  %[1]spawl psql -c 'SELECT type, count(*) FROM events GROUP BY type'\n"+
-		"  %[1]spawl verify\n"+
-		"  %[1]spawl status\n", before)
+		"  %[1]spawl verify%[2]s\n"+
+		"  %[1]spawl status%[2]s\n", before, after)
 	return outputError(err)
+}
+
+// quoteForShell returns text as a shell reads it back as one word.
+func quoteForShell(text string) string {
+	isPlain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_./:@%+,=-", r)
+	}
+	if !strings.ContainsFunc(text, func(r rune) bool { return !isPlain(r) }) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

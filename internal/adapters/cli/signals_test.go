@@ -50,7 +50,7 @@ func TestSignal_BeforeCommand(t *testing.T) {
 	signals <- syscall.SIGTERM
 	code := cli.Main(t.Context(), cli.Process{
 		Args: []string{"config"}, Environ: []string{"API_KEY_FILE=" + fifo}, Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}, Signals: signals,
-	}, cli.Wiring{})
+	}, newEmptyWiring())
 	if code != 128+int(syscall.SIGTERM) {
 		t.Errorf("got exit %d, want %d", code, 128+int(syscall.SIGTERM))
 	}

@@ -12,7 +12,7 @@ import (
 type Line struct {
 	Name   string `json:"name"`   // the environment name, or the flag if the setting has no environment name
 	Value  string `json:"value"`  // the value; secrets are masked
-	Origin string `json:"origin"` // where the value comes from: default, a flag, a variable, a file, or "not set"
+	Origin string `json:"origin"` // where the value comes from: default, a flag, a variable, a file, "chosen" for a private database that pawl would use, or "not set"
 }
 
 // Show returns a line for each setting of [All], in the same order. If a secret is in a file, its line shows the masked content of

@@ -1,0 +1,81 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/domain"
+)
+
+// newDemoWiring returns a wiring with a demo's API. It stores in got the settings of the run, and in stopped whether the API was ended.
+func newDemoWiring(got *cli.Settings, stopped *bool) cli.Wiring {
+	w := newRecordingWiring(got)
+	w.Demo = func(_ context.Context, port int) (baseURL, key string, stop func(), err error) {
+		if port != 18080 && port != 18099 {
+			return "", "", nil, &domain.Error{Kind: domain.Stopped, Op: "start", Err: errors.New("stopped")}
+		}
+		return "http://demo.example", "demo-key", func() { *stopped = true }, nil
+	}
+	return w
+}
+
+// TestDemo checks what a demo reads and where it stores it, that it ends its API, and which commands it names.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	const sql = "'SELECT type, count(*) FROM events GROUP BY type'"
+	for _, tt := range []struct {
+		name   string
+		env    []string
+		args   []string
+		folder string
+		want   string // the end of the output
+	}{
+		{
+			name: "alone", folder: ".pawl/demo",
+			want: "Go on with:\n  pawl psql -c " + sql + "\n  pawl verify\n  pawl status\n",
+		},
+		{
+			name: "with settings", env: validEnv(), folder: ".pawl/demo",
+			want: "  DATABASE_URL=embedded:.pawl/demo pawl verify\n  DATABASE_URL=embedded:.pawl/demo pawl status\n",
+		},
+		{
+			name: "a folder with a space", args: []string{"--folder", "it's a b"}, folder: "it's a b",
+			want: `  DATABASE_URL='embedded:it'\''s a b' pawl psql -c ` + sql + "\n" +
+				`  DATABASE_URL='embedded:it'\''s a b' pawl verify` + "\n" + `  DATABASE_URL='embedded:it'\''s a b' pawl status` + "\n",
+		},
+		{
+			name: "another stream and port", args: []string{"--stream", "mine", "--port", "18099"}, folder: ".pawl/demo",
+			want: "  pawl psql -c " + sql + "\n  pawl verify --stream mine\n  pawl status --stream mine\n",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var got cli.Settings
+			stopped := false
+			code, stdout, stderr := pawl(t, tt.env, newDemoWiring(&got, &stopped), append([]string{"demo"}, tt.args...)...)
+			if code != cli.ExitDone || !strings.HasSuffix(stdout, tt.want) {
+				t.Errorf("got exit %d and output %s%s, want the end\n%s", code, stdout, stderr, tt.want)
+			}
+			if got.APIBaseURL != "http://demo.example" || got.APIKey != "demo-key" || got.DatabaseURL != "embedded:"+tt.folder || !stopped {
+				t.Errorf("got a run from %s into %s, API ended: %t; want the demo's API, which is ended, and embedded:%s",
+					got.APIBaseURL, got.DatabaseURL, stopped, tt.folder)
+			}
+		})
+	}
+}
+
+// TestDemo_Fails checks the exit codes of a demo that cannot begin. Then it names no commands.
+func TestDemo_Fails(t *testing.T) {
+	t.Parallel()
+	for port, wantCode := range map[string]int{"0": cli.ExitSettings, "x": cli.ExitSettings, "65536": cli.ExitSettings, "1": cli.ExitAgain} {
+		var got cli.Settings
+		stopped := false
+		code, stdout, stderr := pawl(t, nil, newDemoWiring(&got, &stopped), "demo", "--port", port)
+		if code != wantCode || stdout != "" {
+			t.Errorf("port %s: got exit %d and output %s%s, want exit %d and no output", port, code, stdout, stderr, wantCode)
+		}
+	}
+}
