@@ -73,7 +73,7 @@ func TestTutorial(t *testing.T) {
 // tutorialSteps returns the blocks of commands in the tutorial. A line that builds pawl or finds it is left out, because the test uses
 // programs that are built already.
 func tutorialSteps(text string) (steps []tutorialStep) {
-	blocks := regexp.MustCompile("(?ms)^```(sh)?\n(.*?)^```$").FindAllStringSubmatch(text, -1)
+	blocks := regexp.MustCompile("(?s)```(sh)?\n(.*?)```\n").FindAllStringSubmatch(text, -1)
 	ofBuild := regexp.MustCompile(`(?m)^(make build|export PATH=\$PWD/bin:\$PATH)\n`)
 	for _, block := range blocks {
 		isOutput := block[1] == ""
