@@ -126,16 +126,22 @@ func (s Snapshot) etaText() string {
 	return "ETA " + formatLeft(s.Left)
 }
 
-// formatLeft returns a duration in at most eight columns, for example 4:12, 1:04:12 or 2 d 01 h. It rounds up to seconds.
+// formatLeft returns a duration in at most eight columns, for example 4:12, 1:04:12, 2 d 01 h or 12 d. It rounds up to the last unit that
+// it shows.
 func formatLeft(d time.Duration) string {
-	const day, maxDays = 24 * time.Hour, 99
-	switch days := int64(d / day); {
+	const hoursInDay, maxDaysWithHours, maxDays = 24, 9, 99
+	d = time.Duration(ceilSeconds(d)) * time.Second // so that 23:59:59.6 is a day
+	hours := ceilDivide(d, time.Hour)
+	days := ceilDivide(d, hoursInDay*time.Hour)
+	switch {
+	case d < hoursInDay*time.Hour:
+		return formatClock(d)
+	case hours/hoursInDay <= maxDaysWithHours:
+		return fmt.Sprintf("%d d %02d h", hours/hoursInDay, hours%hoursInDay)
 	case days > maxDays:
 		return fmt.Sprintf(">%d d", maxDays)
-	case days > 0:
-		return fmt.Sprintf("%d d %02d h", days, d/time.Hour%24)
 	}
-	return formatClock(d)
+	return fmt.Sprintf("%d d", days)
 }
 
 func (s Snapshot) speedText() string {

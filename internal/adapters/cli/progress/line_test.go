@@ -214,3 +214,29 @@ func TestLine_Colour(t *testing.T) {
 		t.Errorf("got line %q, want a green bar and a yellow wait", painted)
 	}
 }
+
+// TestFormatLeft checks the time left at the limits of its forms. Each text fits into its column.
+func TestFormatLeft(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	for d, want := range map[time.Duration]string{
+		time.Nanosecond:                          "0:01",
+		59*time.Minute + 59_600*time.Millisecond: "1:00:00",
+		day - time.Second:                        "23:59:59",
+		day - 400*time.Millisecond:               "1 d 00 h",
+		day:                                      "1 d 00 h",
+		day + time.Second:                        "1 d 01 h",
+		2*day + time.Hour:                        "2 d 01 h",
+		9*day + 23*time.Hour:                     "9 d 23 h",
+		10*day - time.Minute:                     "10 d",
+		10*day + time.Hour:                       "11 d",
+		99 * day:                                 "99 d",
+		99*day + time.Second:                     ">99 d",
+		100 * 365 * day:                          ">99 d",
+	} {
+		got := formatLeft(d)
+		if room := etaWidth - len("ETA "); got != want || len(got) > room {
+			t.Errorf("%s: got %q, want %q of at most %d columns", d, got, want, room)
+		}
+	}
+}

@@ -139,4 +139,7 @@ func formatClock(d time.Duration) string {
 	return fmt.Sprintf("%d:%02d", minutes, seconds)
 }
 
-func ceilSeconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+func ceilSeconds(d time.Duration) int64 { return ceilDivide(d, time.Second) }
+
+// ceilDivide returns how many units d has, rounded up.
+func ceilDivide(d, unit time.Duration) int64 { return int64((d + unit - 1) / unit) }
