@@ -22,6 +22,13 @@ SET since = CASE WHEN r.token = excluded.token THEN r.since ELSE excluded.since 
 -- Returns the last runner of the stream.
 SELECT * FROM runners WHERE stream = @stream;
 
+-- name: RunnerFailedStarts :many
+-- Returns the streams whose last run failed and that have no checkpoint, because that run was the first one and stored no page.
+SELECT r.stream, r.alive_at, r.last_error
+FROM runners AS r
+WHERE r.state = 'failed' AND NOT EXISTS (SELECT FROM checkpoints AS c WHERE c.stream = r.stream)
+ORDER BY r.stream;
+
 -- name: RunnerHolder :one
 -- Returns which runner has the stream's claim. It returns no row if that runner has not reported yet, or has ended.
 SELECT r.host, r.pid, r.since

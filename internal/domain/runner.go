@@ -66,3 +66,10 @@ func (r RunnerReport) IsAlive(now time.Time) bool {
 
 // Waits reports whether the runner waits at the time now. If it does, its Until is the end of the wait.
 func (r RunnerReport) Waits(now time.Time) bool { return r.IsAlive(now) && r.Until.After(now) }
+
+// A FailedStart is the failure of a stream's first run before it stored a page. Such a stream has no checkpoint.
+type FailedStart struct {
+	Stream StreamID
+	At     time.Time // by the clock of the database
+	Error  string
+}

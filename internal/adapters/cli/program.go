@@ -86,6 +86,8 @@ type Database struct {
 type Reader interface {
 	// Streams returns the streams in the database, in the order of their names.
 	Streams(ctx context.Context) ([]domain.StreamID, error)
+	// FailedStarts returns the streams whose first run failed before it stored a page, in the order of their names. Streams leaves them out.
+	FailedStarts(ctx context.Context) ([]domain.FailedStart, error)
 	// Status returns the stream's checkpoint, its counts and what its last runner reported.
 	Status(ctx context.Context, stream domain.StreamID) (domain.StreamStatus, error)
 	// Drift returns the entries of the stream's drift register in the order in which they were first seen.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
@@ -28,35 +29,60 @@ func (c *statusCommand) Run(s *session) error {
 		return c.watch(s)
 	}
 	var all []domain.StreamStatus
+	var failedStarts []domain.FailedStart
 	err = withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
+		if c.Check && !s.namesStream() {
+			if failedStarts, err = reader.FailedStarts(ctx); err != nil {
+				return err
+			}
+		}
 		all, err = readStatus(ctx, s, reader)
+		hasNone := domain.KindOf(err) == domain.Invalid && len(failedStarts) > 0
+		if hasNone { // the failures say why the database has no stream
+			err = nil
+		}
 		return err
 	})
 	switch {
 	case err != nil:
 		return err
 	case c.Check:
-		return printHealth(s.Stdout, all, limits)
+		return printHealth(s.Stdout, all, failedStarts, limits)
 	}
 	return outputError(c.print(s.Stdout, all))
 }
 
 // readStatus returns the status of the stream that the user named. If the user named none, it returns the status of every stream in the
-// database.
+// database. If the database has no stream, it returns the error of Reader.Status.
 func readStatus(ctx context.Context, s *session, reader Reader) (all []domain.StreamStatus, err error) {
-	streams := []domain.StreamID{s.settings.Stream}
-	isNamed := s.origins[streamFlag] != settings.Origin{}
-	if !isNamed {
-		stored, err := reader.Streams(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if len(stored) > 0 { // otherwise Status returns the error for a database without streams
-			streams = stored
-		}
+	if !s.namesStream() {
+		all, err = readAllStatuses(ctx, reader)
+	}
+	if err != nil || len(all) > 0 {
+		return all, err
+	}
+	status, err := reader.Status(ctx, s.settings.Stream)
+	if err != nil {
+		return nil, err
+	}
+	return []domain.StreamStatus{status}, nil
+}
+
+// readAllStatuses returns the status of every stream in the database. It leaves out a stream that the database forgets meanwhile, because
+// its first run fails.
+func readAllStatuses(ctx context.Context, reader Reader) (all []domain.StreamStatus, err error) {
+	streams, err := reader.Streams(ctx)
+	if err != nil {
+		return nil, err
 	}
 	for _, stream := range streams {
 		status, err := reader.Status(ctx, stream)
+		if domain.KindOf(err) == domain.Invalid {
+			left, listErr := reader.Streams(ctx)
+			if isForgotten := listErr == nil && !slices.Contains(left, stream); isForgotten {
+				continue
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -64,6 +90,9 @@ func readStatus(ctx context.Context, s *session, reader Reader) (all []domain.St
 	}
 	return all, nil
 }
+
+// namesStream reports whether the user named a stream.
+func (s *session) namesStream() bool { return s.origins[streamFlag] != settings.Origin{} }
 
 // streamFlag is the flag of the setting that names the stream.
 const streamFlag = "stream"

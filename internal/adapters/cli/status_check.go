@@ -38,8 +38,8 @@ func (c *statusCommand) limits() (healthLimits, error) {
 }
 
 // printHealth writes one line that says whether all streams are well. If one is not, it returns a statusError with ExitData, because the
-// line has said everything.
-func printHealth(w io.Writer, all []domain.StreamStatus, limits healthLimits) error {
+// line has said everything. A stream whose first run failed is not well.
+func printHealth(w io.Writer, all []domain.StreamStatus, failedStarts []domain.FailedStart, limits healthLimits) error {
 	var well, problems []string
 	for _, s := range all {
 		if found := limits.problems(s); len(found) > 0 {
@@ -48,6 +48,10 @@ func printHealth(w io.Writer, all []domain.StreamStatus, limits healthLimits) er
 			well = append(well, fmt.Sprintf("%s: %s; runner %s; %s", s.Checkpoint.Stream, progressOf(s), runnerWord(s),
 				quantity(s.OpenLetters(), "open dead letter", "open dead letters")))
 		}
+	}
+	for _, f := range failedStarts {
+		problems = append(problems, fmt.Sprintf("%s: its first run failed at %s, before it stored a page: %s",
+			f.Stream, f.At.Local().Format(time.DateTime), escapeExceptEllipsis(f.Error)))
 	}
 	if len(problems) > 0 {
 		if _, err := fmt.Fprintln(w, "not well: "+strings.Join(problems, " | ")); err != nil {

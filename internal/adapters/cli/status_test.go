@@ -20,7 +20,12 @@ import (
 type fakeStatusReader struct {
 	cli.Reader
 
-	all []domain.StreamStatus
+	all          []domain.StreamStatus
+	failedStarts []domain.FailedStart
+}
+
+func (r fakeStatusReader) FailedStarts(context.Context) ([]domain.FailedStart, error) {
+	return r.failedStarts, nil
 }
 
 func (r fakeStatusReader) Streams(context.Context) (streams []domain.StreamID, err error) {

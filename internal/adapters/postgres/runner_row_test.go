@@ -193,7 +193,12 @@ func TestFailedFirstRun(t *testing.T) {
 			if stays := streams == 1; stays != tt.stays {
 				t.Errorf("got %d streams, want the stream to stay: %t", streams, tt.stays)
 			}
-			_, err := postgres.NewReader(newPool(t, databaseURL)).Status(t.Context(), streamS)
+			reader := postgres.NewReader(newPool(t, databaseURL))
+			_, err := reader.Status(t.Context(), streamS)
+			failed, failedErr := reader.FailedStarts(t.Context())
+			if hasOne := len(failed) == 1 && failed[0].Stream == streamS && failed[0].Error == "bad key"; hasOne == tt.stays || failedErr != nil {
+				t.Errorf("got failed starts %+v, %v, want one: %t", failed, failedErr, !tt.stays)
+			}
 			if tt.stays {
 				if err != nil {
 					t.Errorf("got error %v, want the status", err)

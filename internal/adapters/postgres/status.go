@@ -27,6 +27,22 @@ func (r *Reader) Streams(ctx context.Context) ([]domain.StreamID, error) {
 	return streams, nil
 }
 
+// FailedStarts returns the streams whose first run failed before it stored a page, in the order of their names. Such a run leaves what it
+// reported and no checkpoint.
+func (r *Reader) FailedStarts(ctx context.Context) ([]domain.FailedStart, error) {
+	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
+	defer cancel()
+	rows, err := dbsqlc.New(r.pool).RunnerFailedStarts(ctx)
+	if err != nil {
+		return nil, conn.Classify("list failed runs", err)
+	}
+	var starts []domain.FailedStart
+	for _, row := range rows {
+		starts = append(starts, domain.FailedStart{Stream: domain.StreamID{Source: row.Stream}, At: row.AliveAt, Error: row.LastError})
+	}
+	return starts, nil
+}
+
 // Status returns the stream's durable state, the totals and the last pages of its ledger, and what its last runner reported. The parts
 // are read one after the other, so a runner may have stored a page in between.
 func (r *Reader) Status(ctx context.Context, stream domain.StreamID) (domain.StreamStatus, error) {

@@ -12,6 +12,40 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+const runnerFailedStarts = `-- name: RunnerFailedStarts :many
+SELECT r.stream, r.alive_at, r.last_error
+FROM runners AS r
+WHERE r.state = 'failed' AND NOT EXISTS (SELECT FROM checkpoints AS c WHERE c.stream = r.stream)
+ORDER BY r.stream
+`
+
+type RunnerFailedStartsRow struct {
+	Stream    string
+	AliveAt   time.Time
+	LastError string
+}
+
+// Returns the streams whose last run failed and that have no checkpoint, because that run was the first one and stored no page.
+func (q *Queries) RunnerFailedStarts(ctx context.Context) ([]RunnerFailedStartsRow, error) {
+	rows, err := q.db.Query(ctx, runnerFailedStarts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RunnerFailedStartsRow
+	for rows.Next() {
+		var i RunnerFailedStartsRow
+		if err := rows.Scan(&i.Stream, &i.AliveAt, &i.LastError); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const runnerGet = `-- name: RunnerGet :one
 SELECT stream, token, host, pid, version, since, alive_at, state, state_until, last_error, last_error_at, not_before FROM runners WHERE stream = $1
 `
