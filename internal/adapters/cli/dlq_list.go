@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -37,9 +39,13 @@ func (c *dlqListCommand) Run(s *session) error {
 		return c.printReasons(s, filter)
 	}
 	var letters []domain.DeadLetter
+	var others []domain.ReasonCount // of dead letters with another reason, if there is none with this one
 	more := false
 	err = withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
 		letters, more, err = reader.DeadLetters(ctx, s.settings.Stream, filter, domain.DeadLetterRange{After: c.After, Limit: c.Limit})
+		if err == nil && len(letters) == 0 {
+			others, err = otherReasons(ctx, reader, s.settings.Stream, filter)
+		}
 		return err
 	})
 	if err != nil {
@@ -48,7 +54,25 @@ func (c *dlqListCommand) Run(s *session) error {
 	if c.JSON {
 		return outputError(writeLettersJSON(s.Stdout, s.settings.Stream, letters, more))
 	}
-	return outputError(c.write(s.Stdout, s.settings.Stream, letters, more))
+	if len(letters) == 0 {
+		return c.printNone(s, others)
+	}
+	return outputError(c.write(s.Stdout, letters, more))
+}
+
+// otherReasons returns the reasons that dead letters have, if the filter selects by reason and no dead letter has its reason. The filter's
+// other conditions hold.
+func otherReasons(ctx context.Context, reader Reader, stream domain.StreamID, filter domain.DeadLetterFilter) ([]domain.ReasonCount, error) {
+	wanted := filter.Reason
+	if wanted == "" {
+		return nil, nil
+	}
+	filter.Reason = ""
+	counts, err := reader.DeadLetterReasons(ctx, stream, filter)
+	if slices.ContainsFunc(counts, func(c domain.ReasonCount) bool { return c.Reason == wanted }) {
+		return nil, err
+	}
+	return counts, err
 }
 
 // filter checks the flags and returns the filter that they describe. It only checks --limit, which is no part of the filter.
@@ -80,11 +104,7 @@ func parseTime(flag, text string) (time.Time, error) {
 // write writes the list as a table. The table has a column for the resolution if the list may have resolved dead letters. After the
 // table, write adds notes about records that were only counted. If more is true, other dead letters follow after the last of the
 // list, and write adds how to list them.
-func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []domain.DeadLetter, more bool) error {
-	if len(letters) == 0 {
-		_, err := fmt.Fprintf(w, "stream %s: %s\n", stream, c.emptyText())
-		return err
-	}
+func (c *dlqListCommand) write(w io.Writer, letters []domain.DeadLetter, more bool) error {
 	mayBeResolved := c.State != string(domain.DeadLettersOpen)
 	headings := []string{"id", "parked", "reason", "field", "seen", "event id"}
 	if mayBeResolved {
@@ -118,25 +138,33 @@ func (c *dlqListCommand) write(w io.Writer, stream domain.StreamID, letters []do
 	return err
 }
 
-// emptyText returns the text for an empty list.
-func (c *dlqListCommand) emptyText() string {
+// printNone prints that there is no dead letter. If others have other reasons, it names the reasons.
+func (c *dlqListCommand) printNone(s *session, others []domain.ReasonCount) error {
 	kind := c.State + " dead letters"
 	if c.State == string(domain.DeadLettersAll) {
 		kind = "dead letters"
 	}
+	text := "no " + kind
 	isFiltered := c.Reason != "" || c.Page != 0 || c.Since != "" || c.Until != "" || c.After != 0
-	if isFiltered {
-		return "no such " + kind
+	switch {
+	case len(others) > 0:
+		text += fmt.Sprintf(" with the reason %s; there are: %s", strconv.QuoteToASCII(c.Reason), reasonsText(others))
+	case isFiltered:
+		text = "no such " + kind
 	}
-	return "no " + kind
+	_, err := fmt.Fprintf(s.Stdout, "stream %s: %s\n", s.settings.Stream, text)
+	return outputError(err)
 }
 
 // printReasons prints the number of dead letters for each reason. It ignores --after and --limit, because these flags select a part
 // of a list.
 func (c *dlqListCommand) printReasons(s *session, filter domain.DeadLetterFilter) error {
-	var counts []domain.ReasonCount
+	var counts, others []domain.ReasonCount
 	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
 		counts, err = reader.DeadLetterReasons(ctx, s.settings.Stream, filter)
+		if err == nil && len(counts) == 0 {
+			others, err = otherReasons(ctx, reader, s.settings.Stream, filter)
+		}
 		return err
 	})
 	if err != nil {
@@ -146,8 +174,7 @@ func (c *dlqListCommand) printReasons(s *session, filter domain.DeadLetterFilter
 		return outputError(writeReasonsJSON(s.Stdout, s.settings.Stream, counts))
 	}
 	if len(counts) == 0 {
-		_, err := fmt.Fprintf(s.Stdout, "stream %s: %s\n", s.settings.Stream, c.emptyText())
-		return outputError(err)
+		return c.printNone(s, others)
 	}
 	rows := table{{"letters", "reason", "sample id", "field", "detail"}}
 	for _, n := range counts {

@@ -60,12 +60,35 @@ func (c *dlqReplayCommand) Run(s *session) error {
 	if err != nil && nothingReplayed {
 		return err
 	}
+	if isNone := err == nil && nothingReplayed && c.Reason != ""; isNone && !c.JSON {
+		return c.printNone(s, db)
+	}
 	write := writeReplay
 	if c.JSON {
 		write = writeReplayJSON
 	}
 	printErr := outputError(write(s.Stdout, report))
 	return cmp.Or(err, printErr)
+}
+
+// printNone prints that no open dead letter has the reason of the command, and the reasons that open ones have.
+func (c *dlqReplayCommand) printNone(s *session, db Database) error {
+	reader, release, err := s.wiring.Reader(s.ctx, s.settingsFor(db))
+	if err != nil {
+		return err
+	}
+	defer release()
+	list := dlqListCommand{Reason: c.Reason, State: string(domain.DeadLettersOpen)}
+	var others []domain.ReasonCount
+	err = s.try(func(ctx context.Context) (err error) {
+		filter := domain.DeadLetterFilter{State: domain.DeadLettersOpen, Reason: c.Reason}
+		others, err = otherReasons(ctx, reader, s.settings.Stream, filter)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return list.printNone(s, others)
 }
 
 // writeReplay writes the report for a person.

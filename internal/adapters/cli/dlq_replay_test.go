@@ -81,9 +81,14 @@ func TestDlqReplay_Selection(t *testing.T) {
 			}
 			return replay.Report{}, nil
 		}).wiring()
+		w.Reader = new(fakeLetters).wiring().Reader
 		code, stdout, stderr := pawl(t, validEnv(), w, strings.Fields(args)...)
-		if code != cli.ExitDone || !strings.Contains(stdout, "replayed 0 = 0 stored + 0 duplicate + 0 parked again\n") {
-			t.Errorf("%s: got exit %d and output %q, want exit 0 and replayed 0: %s", args, code, stdout, stderr)
+		wantStdout := "replayed 0 = 0 stored + 0 duplicate + 0 parked again\n"
+		if want.Reason != "" {
+			wantStdout = "no such open dead letters\n"
+		}
+		if code != cli.ExitDone || !strings.HasSuffix(stdout, wantStdout) {
+			t.Errorf("%s: got exit %d and output %q, want exit 0 and %q: %s", args, code, stdout, wantStdout, stderr)
 		}
 	}
 }

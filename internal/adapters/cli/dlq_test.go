@@ -20,10 +20,11 @@ type fakeLetters struct {
 	more    bool    // what DeadLetters returns as more
 	errs    []error // the errors of the next calls; later calls succeed
 
-	gotFilter domain.DeadLetterFilter
-	gotRange  domain.DeadLetterRange
-	gotWhy    string
-	calls     int
+	gotFilter        domain.DeadLetterFilter // of DeadLetters
+	gotReasonsFilter domain.DeadLetterFilter // of DeadLetterReasons
+	gotRange         domain.DeadLetterRange
+	gotWhy           string
+	calls            int
 }
 
 // nextError counts a call and returns its error.
@@ -48,7 +49,7 @@ func (f *fakeLetters) DeadLetters(
 func (f *fakeLetters) DeadLetterReasons(
 	_ context.Context, _ domain.StreamID, filter domain.DeadLetterFilter,
 ) (counts []domain.ReasonCount, err error) {
-	f.gotFilter = filter
+	f.gotReasonsFilter = filter
 	for i, l := range f.letters {
 		counts = append(counts, domain.ReasonCount{Reason: l.Why.Reason, Count: int64(1000 / (i + 1)), Sample: l})
 	}

@@ -87,12 +87,17 @@ func lettersOf(s domain.StreamStatus) string {
 	if len(s.Open) == 0 {
 		return "no open dead letters"
 	}
+	return fmt.Sprintf("%s: %s; see `pawl dlq list --summary`",
+		quantity(s.OpenLetters(), "open dead letter", "open dead letters"), reasonsText(s.Open))
+}
+
+// reasonsText returns reasons with their counts, for example 4 bad timestamp, 2 conflict.
+func reasonsText(counts []domain.ReasonCount) string {
 	var reasons []string
-	for _, c := range s.Open {
+	for _, c := range counts {
 		reasons = append(reasons, humanize.Comma(c.Count)+" "+escapeExceptEllipsis(c.Reason))
 	}
-	return fmt.Sprintf("%s: %s; see `pawl dlq list --summary`",
-		quantity(s.OpenLetters(), "open dead letter", "open dead letters"), strings.Join(reasons, ", "))
+	return strings.Join(reasons, ", ")
 }
 
 // driftOf returns the number of entries in the drift register.
