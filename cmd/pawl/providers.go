@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -200,11 +201,11 @@ func openDatabase(
 ) (cli.Database, func() error, error) {
 	dir, isEmbedded := embeddedpg.Folder(databaseURL)
 	if !isEmbedded {
-		return cli.Database{URL: databaseURL}, func() error { return nil }, nil
+		return cli.Database{URL: databaseURL, Name: postgres.DatabaseName(databaseURL)}, func() error { return nil }, nil
 	}
 	server, err := embeddedpg.Open(ctx, dir, report, consent)
 	if err != nil {
 		return cli.Database{}, nil, err
 	}
-	return cli.Database{URL: server.URL(), Bin: server.Bin()}, server.Close, nil
+	return cli.Database{URL: server.URL(), Name: filepath.Clean(dir), Bin: server.Bin()}, server.Close, nil
 }

@@ -8,6 +8,7 @@ type Summary struct {
 	Pass      int64
 	Seq       int64
 	Done      bool
+	Offset    int64 // the number of records from the head that this pass has read
 	Announced Total // the latest total that the API announced in this pass
 	Accounted int64 // the number of records that are stored or parked, in all passes together
 
@@ -40,7 +41,7 @@ type StreamReport struct {
 func (r StreamReport) Summary() Summary {
 	return Summary{
 		Stream: r.Checkpoint.Stream, Pass: r.Checkpoint.Pass, Seq: r.Checkpoint.Seq, Done: r.Checkpoint.Done,
-		Announced: r.Checkpoint.AnnouncedLast, Accounted: r.Checkpoint.Inserted + r.Checkpoint.Parked,
+		Offset: r.Checkpoint.Offset, Announced: r.Checkpoint.AnnouncedLast, Accounted: r.Checkpoint.Inserted + r.Checkpoint.Parked,
 		Pages: r.Pages, Counts: r.Checkpoint.Counts, Traffic: r.Traffic, Elapsed: r.Elapsed,
 	}
 }

@@ -53,7 +53,7 @@ func TestDemoKilled(t *testing.T) {
 	if !d.hasServer() { // the server has a session of its own, so the kill of a process group does not reach it
 		t.Error("after the kills there is no pid file, but the server should still run")
 	}
-	const wantSummary = "complete, pass 1, seq 100," // 100 pages of 1000 events, see DEMO in the Makefile
+	const wantSummary = "pass 1, seq 100, 100,000 of 100,000 announced records" // 100 pages of 1000 events, see DEMO in the Makefile
 	last := d.run()
 	code := last.wait(ctx)
 	if code != exitDone || !strings.Contains(last.stdout.String(), wantSummary) {

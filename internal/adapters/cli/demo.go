@@ -38,20 +38,14 @@ func (c *demoCommand) Run(s *session) error {
 	userHasSettings := s.settings.APIBaseURL != "" || s.settings.DatabaseURL != "" || c.Folder != demoFolder
 	s.settings.APIBaseURL, s.settings.APIKey, s.settings.PageSize = baseURL, key, demoPageSize
 	s.settings.DatabaseURL = embeddedPrefix + c.Folder
+	if userHasSettings {
+		s.prefix = "DATABASE_URL=" + quoteForShell(s.settings.DatabaseURL) + " "
+	}
 	if err := (&runCommand{}).Run(s); err != nil {
 		return err
 	}
-	before, after := "", "" // what the commands below need to find the demo's database and stream
-	if userHasSettings {
-		before = "DATABASE_URL=" + quoteForShell(s.settings.DatabaseURL) + " "
-	}
-	if stream := s.settings.Stream.String(); stream != settings.DefaultStream() {
-		after = " --" + streamFlag + " " + stream
-	}
-	_, err = fmt.Fprintf(s.Stdout, "\nGo on with:\n"+
-		"  %[1]spawl psql -c 'SELECT type, count(*) FROM events GROUP BY type'\n"+
-		"  %[1]spawl verify%[2]s\n"+
-		"  %[1]spawl status%[2]s\n", before, after)
+	_, err = fmt.Fprintf(s.Stdout, "\nGo on with:\n  %s\n  %s\n  %s\n",
+		s.commandLine("psql -c 'SELECT type, count(*) FROM events GROUP BY type'"), s.commandLine("verify"), s.commandLine("status"))
 	return outputError(err)
 }
 

@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
@@ -53,7 +53,7 @@ func (c *runCommand) dryRun(s *session) error {
 		return err
 	}
 	stopProgress := s.showProgress(tracker)
-	count := newDryCount()
+	began, count := time.Now(), newDryCount()
 	for page, pageErr := range pages {
 		if err = pageErr; err != nil {
 			break
@@ -68,17 +68,21 @@ func (c *runCommand) dryRun(s *session) error {
 	if count.result.Pages == 0 { // there is nothing to print
 		return err
 	}
-	write := writeDryRun
 	if c.JSON {
-		write = func(w io.Writer, r dryRunJSON) error { return writeASCIIJSON(w, r) }
+		return cmp.Or(err, outputError(writeASCIIJSON(s.Stdout, count.sorted())))
 	}
-	printErr := outputError(write(s.Stdout, count.sorted()))
-	return cmp.Or(err, printErr)
+	end := err // what ended the run
+	if err == nil && !count.result.Done {
+		end = ingest.ErrMaxPages
+	}
+	r := count.summarize(end, time.Since(began))
+	return cmp.Or(err, outputError(r.write(s.Stdout, s.stdoutScreen())))
 }
 
 // A dryCount counts what a run would do with pages.
 type dryCount struct {
 	result  dryRunJSON
+	read    domain.Position // after the last page
 	reasons map[string]int64
 	drift   map[driftKey]int64
 }
@@ -97,6 +101,7 @@ func (c *dryCount) add(page domain.DecodedPage) {
 	c.result.Events += int64(len(page.Events))
 	c.result.Parked += int64(len(page.Rejects))
 	c.result.Done = page.To.Done
+	c.read = page.To
 	for _, reject := range page.Rejects {
 		c.reasons[reject.Why.Reason]++
 	}
@@ -124,24 +129,25 @@ func (c *dryCount) sorted() dryRunJSON {
 	return res
 }
 
-// writeDryRun writes the counts for a person.
-func writeDryRun(w io.Writer, r dryRunJSON) error {
-	end := "there are more"
-	if r.Done {
-		end = "these are all"
+// summarize returns the counts for a person. end is the error that ended the run, or nil at the end of the list.
+func (c *dryCount) summarize(end error, elapsed time.Duration) *result {
+	counts := c.sorted()
+	state := "complete"
+	if !counts.Done {
+		state = notComplete(counts.Pages, readText(c.read), end)
 	}
-	_, err := fmt.Fprintf(w, "dry run: %s read from the head, %s; nothing is stored\n%s: %s could be stored, %s would become dead letters\n",
-		quantity(r.Pages, "page", "pages"), end, quantity(r.Received, "record", "records"),
-		humanize.Comma(r.Events), humanize.Comma(r.Parked))
-	var rows table
-	for _, reason := range r.Reasons {
-		rows = append(rows, []string{"dead letter", reason.Reason, "", humanize.Comma(reason.Records)})
+	r := &result{
+		isComplete: counts.Done,
+		title:      fmt.Sprintf("dry run: %s read, nothing stored, %s", quantity(counts.Received, "record", "records"), state),
 	}
-	for _, d := range r.Drift {
-		rows = append(rows, []string{"drift", escapeExceptEllipsis(d.Path), escapeExceptEllipsis(d.Kind), humanize.Comma(d.Records)})
+	r.add("counts", "%s records: %s could be stored, %s would become dead letters",
+		humanize.Comma(counts.Received), humanize.Comma(counts.Events), humanize.Comma(counts.Parked))
+	for _, reason := range counts.Reasons {
+		r.add("letters", "%s %s", humanize.Comma(reason.Records), escapeExceptEllipsis(reason.Reason))
 	}
-	if err != nil {
-		return err
+	for _, d := range counts.Drift {
+		r.add("drift", "%s %s: %s", humanize.Comma(d.Records), escapeExceptEllipsis(d.Kind), escapeExceptEllipsis(d.Path))
 	}
-	return rows.write(w)
+	r.addSpeed(counts.Received, counts.Pages, elapsed)
+	return r
 }

@@ -22,7 +22,9 @@ func TestDryRun(t *testing.T) {
 		Rejects: []domain.Reject{{Why: domain.Rejection{Reason: "missing field"}}, {Why: domain.Rejection{Reason: "bad UUID"}}},
 		Drift:   []domain.DriftCount{{Path: "os\x1b", Kind: "new field", Count: 3}},
 	}
+	page.To.Offset, page.To.AnnouncedLast = 4, domain.Total{N: 10, Known: true}
 	second := page
+	second.To.Done = true
 	second.Rejects = []domain.Reject{{Why: domain.Rejection{Reason: "missing field"}}}
 	second.Received = 3
 	failure := &domain.Error{Kind: domain.Transient, Op: "fetch page", Err: errors.New("gone")}
@@ -35,16 +37,18 @@ func TestDryRun(t *testing.T) {
 	}{
 		{
 			name: "to the end", want: []string{
-				"dry run: 2 pages read from the head, there are more; nothing is stored\n",
-				"7 records: 4 could be stored, 3 would become dead letters\n",
-				"dead letter  missing field             2\n" + "dead letter  bad UUID                  1\n",
-				`new field`,
+				"dry run: 7 records read, nothing stored, complete\n" +
+					"  counts   7 records: 4 could be stored, 3 would become dead letters\n" +
+					"  letters  2 missing field\n" + "  letters  1 bad UUID\n" + `  drift    6 new field: os\x1b` + "\n",
+				" events/s, 2 pages in 0.0 s\n",
 			},
 		},
-		{name: "one page", args: []string{"--max-pages=1"}, err: failure, want: []string{"dry run: 1 page read", "4 records: 2 could"}},
+		{name: "one page", args: []string{"--max-pages=1"}, err: failure, want: []string{
+			"dry run: 4 records read, nothing stored, not complete: stopped after 1 page as asked, 40 % read\n", "4 records: 2 could",
+		}},
 		{
 			name: "an error", args: []string{"--json"}, err: failure, wantCode: cli.ExitAgain,
-			want: []string{`{"pages":2,"received":7,"events":4,"parked":3,"done":false,"reasons":[{"reason":"missing field","records":2}`},
+			want: []string{`{"pages":2,"received":7,"events":4,"parked":3,"done":true,"reasons":[{"reason":"missing field","records":2}`},
 		},
 	}
 	for _, tt := range tests {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
@@ -27,6 +28,16 @@ func outputError(err error) error {
 	return &domain.Error{
 		Kind: domain.Invalid, Code: domain.CodeOutputFailed, Op: "print", Err: err, Hint: "check where standard output goes",
 	}
+}
+
+// commandLine returns what a user can type to run a command on the database and the stream of this command.
+func (s *session) commandLine(command string) string {
+	line := s.prefix + "pawl " + command
+	readsStream := !strings.HasPrefix(command, "psql")
+	if stream := s.settings.Stream.String(); readsStream && stream != settings.DefaultStream() {
+		line += " --" + streamFlag + " " + stream
+	}
+	return line
 }
 
 // A table holds rows of cells. Its first row has the headings. The cells must contain no control characters.

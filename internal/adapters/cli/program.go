@@ -77,8 +77,9 @@ type Wiring struct {
 
 // A Database is a server that accepts connections.
 type Database struct {
-	URL string // the URL for a database driver; it contains the password
-	Bin string // the folder of the server's own programs; empty if it is not known
+	URL  string // the URL for a database driver; it contains the password
+	Name string // the database in words: the folder of a private server, or host:port/database
+	Bin  string // the folder of the server's own programs; empty if it is not known
 }
 
 // A Reader reads what the database has about a stream. Every method with a stream returns an error of the kind domain.Invalid if no run
@@ -144,6 +145,7 @@ type session struct {
 	settings    Settings         // the checked values
 	settingsErr error            // the error of checking the values; if it is not nil, only a settingsTolerant command runs
 	stopHint    string           // says how to continue after a signal stopped the command; empty for the default sentence
+	prefix      string           // what a command needs before its name to find the database of this one; usually empty
 	log         *slog.Logger
 	wiring      Wiring
 	screen      *terminal.Screen // writes to standard error; psql writes to it directly

@@ -43,6 +43,9 @@ func (emptySource) FetchPage(context.Context, domain.PageRequest) (domain.Page, 
 	return domain.Page{Last: true, Total: domain.Total{Known: true}, Receipt: domain.Receipt{FetchedAt: time.Now()}}, nil
 }
 
+// databaseName is the name of the database of newWiring.
+const databaseName = "127.0.0.1:5432/db"
+
 // newWiring returns a wiring for `pawl run` that reads source into db.
 func newWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring {
 	return cli.Wiring{
@@ -52,7 +55,7 @@ func newWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring
 			return ingest.New(source, domaintest.LineDecoder{}, store, o, opts), store.Close, nil
 		},
 		Database: func(_ context.Context, databaseURL string, _ func(string), _ func(string) error) (cli.Database, func() error, error) {
-			return cli.Database{URL: databaseURL}, func() error { return nil }, nil
+			return cli.Database{URL: databaseURL, Name: databaseName}, func() error { return nil }, nil
 		},
 		PrivateFolder: func(databaseURL string) (dir string, hasDatabase, isPrivate bool) {
 			dir, isPrivate = strings.CutPrefix(databaseURL, "embedded:")

@@ -71,7 +71,7 @@ func (c *runCommand) Run(s *session) error {
 	if err != nil && sum.Pages == 0 && !c.JSON { // the text would be lines of zeros before the reason
 		return err
 	}
-	printErr := c.print(s, sum, stoppedBy(err))
+	printErr := s.printSummary(db, sum, err, c.JSON)
 	return cmp.Or(err, printErr)
 }
 
@@ -112,16 +112,4 @@ func stoppedBy(err error) string {
 		return "signal"
 	}
 	return ""
-}
-
-// print writes the summary as JSON or as text. If the run parked records, the text ends with the command that lists them.
-func (c *runCommand) print(s *session, sum domain.Summary, stoppedBy string) error {
-	if err := printSummary(s.Stdout, sum, stoppedBy, c.JSON); err != nil {
-		return err
-	}
-	if c.JSON || sum.Parked == 0 {
-		return nil
-	}
-	_, err := fmt.Fprintln(s.Stdout, "To see what was parked: pawl dlq list --summary")
-	return outputError(err)
 }

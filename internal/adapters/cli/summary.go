@@ -40,12 +40,13 @@ type timesJSON struct {
 	CommitSeconds float64 `json:"commit_seconds"` // the part of store_seconds from COMMIT to its answer
 }
 
-// printSummary writes the summary as JSON or as text. stoppedBy says what asked the run to stop; it is empty if nothing did.
-func printSummary(w io.Writer, s domain.Summary, stoppedBy string, asJSON bool) error {
+// printSummary prints the summary of a run that ended with runErr, as JSON or for a person.
+func (s *session) printSummary(db Database, sum domain.Summary, runErr error, asJSON bool) error {
 	if asJSON {
-		return outputError(writeSummaryJSON(w, s, stoppedBy))
+		return outputError(writeSummaryJSON(s.Stdout, sum, stoppedBy(runErr)))
 	}
-	return outputError(writeSummary(w, s))
+	r := s.summarize(db, sum, runErr)
+	return outputError(r.write(s.Stdout, s.stdoutScreen()))
 }
 
 func writeSummaryJSON(w io.Writer, s domain.Summary, stoppedBy string) error {
@@ -71,34 +72,48 @@ func newSummaryJSON(s domain.Summary, stoppedBy string) summaryJSON {
 	return out
 }
 
-// writeSummary writes the summary for a person. If a complete stream has fewer records than the API announced, a last line says so.
-func writeSummary(w io.Writer, s domain.Summary) error {
-	state, announced := "not complete", "no total announced"
-	if s.Done {
-		state = "complete"
+// summarize returns the summary for a person. Its title says what happened, and where the events are. The lines below it leave out what
+// did not happen, except in the line that shows that no record is lost.
+func (s *session) summarize(db Database, sum domain.Summary, runErr error) *result {
+	r := &result{isComplete: sum.Done}
+	position := domain.Position{Offset: sum.Offset, AnnouncedLast: sum.Announced}
+	stored := "no new events"
+	if sum.Inserted > 0 {
+		stored = quantity(sum.Inserted, "event", "events")
 	}
-	if s.Announced.Known {
-		announced = humanize.Comma(s.Announced.N) + " announced"
+	switch {
+	case !sum.Done:
+		r.title = fmt.Sprintf("%s stored in %s, stream %s %s", stored, db.Name, sum.Stream, notComplete(sum.Pages, readText(position), runErr))
+	case sum.Pages == 0:
+		r.title = fmt.Sprintf("stream %s is complete already in %s", sum.Stream, db.Name)
+	default:
+		r.title = fmt.Sprintf("%s stored in %s, stream %s complete", stored, db.Name, sum.Stream)
 	}
-	_, err := fmt.Fprintf(w, `%s stored (%s, %.1f s)
-stream %s: %s, pass %d, seq %d, %s
-%s received = %s inserted + %s duplicate + %s parked
-%s, %s retried, %s refused by the rate limit; waited %.1f s of %.1f s
-`,
-		quantity(s.Inserted, "event", "events"), quantity(s.Pages, "page", "pages"), s.Elapsed.Seconds(),
-		s.Stream, state, s.Pass, s.Seq, announced,
-		humanize.Comma(s.Received), humanize.Comma(s.Inserted), humanize.Comma(s.Duplicate), humanize.Comma(s.Parked),
-		quantity(int64(s.Requests), "request", "requests"), humanize.Comma(int64(s.Retries)), humanize.Comma(int64(s.RateLimited)),
-		s.Waited.Seconds(), s.Elapsed.Seconds())
-	hasTimes := s.Times != (domain.WorkTimes{}) // pawl status does not know the times
-	if err == nil && hasTimes {
-		_, err = fmt.Fprintf(w, "fetching took %.1f s, decoding %.1f s, storing %.1f s (of it COMMIT %.1f s); these overlap\n",
-			s.Times.Fetching.Seconds(), s.Times.Decoding.Seconds(), s.Times.Storing.Seconds(), s.Times.Committing.Seconds())
+	if sum.Received > 0 {
+		r.add("counts", "%s received = %s inserted + %s duplicate + %s parked", humanize.Comma(sum.Received),
+			humanize.Comma(sum.Inserted), humanize.Comma(sum.Duplicate), humanize.Comma(sum.Parked))
 	}
-	hasFewer := s.Done && s.Accounted < s.Announced.N // false if no total was announced, because N is then 0
-	if err == nil && hasFewer {
-		_, err = fmt.Fprintf(w, "only %s of %s announced records are stored or parked: `pawl verify` explains the difference\n",
-			humanize.Comma(s.Accounted), humanize.Comma(s.Announced.N))
+	if sum.Parked > 0 {
+		r.add("letters", "%s; list them: %s", quantity(sum.Parked, "new dead letter", "new dead letters"), s.commandLine("dlq list --summary"))
 	}
-	return err
+	r.add("position", "pass %d, seq %d, %s", sum.Pass, sum.Seq, announcedText(position))
+	r.addSpeed(sum.Received, sum.Pages, sum.Elapsed)
+	r.addTimes(
+		work{"fetch", sum.Times.Fetching}, work{"wait", sum.Waited}, work{"decode", sum.Times.Decoding}, work{"store", sum.Times.Storing},
+	)
+	r.addRequests(sum.Traffic)
+	hasFewer := sum.Done && sum.Accounted < sum.Announced.N // false if no total was announced, because N is then 0
+	if hasFewer {
+		r.add("note", "only %s of %s announced records are stored or parked; for the difference: %s",
+			humanize.Comma(sum.Accounted), humanize.Comma(sum.Announced.N), s.commandLine("verify"))
+	}
+	return r
+}
+
+// announcedText returns how many of the announced records are before a position.
+func announcedText(p domain.Position) string {
+	if !p.AnnouncedLast.Known {
+		return quantity(p.Offset, "record", "records") + ", no total announced"
+	}
+	return humanize.Comma(p.Offset) + " of " + quantity(p.AnnouncedLast.N, "announced record", "announced records")
 }

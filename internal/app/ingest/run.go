@@ -267,7 +267,7 @@ func (s *summary) addFetching(fetcher *fetcher, prefetcher *prefetcher) {
 // endAt returns the summary of the run, which ends at the durable checkpoint.
 func (s *summary) endAt(checkpoint domain.Checkpoint) domain.Summary {
 	s.Pass, s.Seq, s.Done = checkpoint.Pass, checkpoint.Seq, checkpoint.Done
-	s.Announced = checkpoint.AnnouncedLast
+	s.Offset, s.Announced = checkpoint.Offset, checkpoint.AnnouncedLast
 	s.Accounted = checkpoint.Inserted + checkpoint.Parked
 	s.Elapsed = time.Since(s.began)
 	return s.Summary

@@ -27,7 +27,7 @@ func TestRun_StoresEveryPage(t *testing.T) {
 	f.wantStored(t, 1, 2, 3, 4, 5)
 	sum.Elapsed, sum.Times = 0, domain.WorkTimes{} // they differ in each run
 	want := domain.Summary{
-		Stream: stream, Pass: 1, Seq: 3, Done: true, Announced: domain.Total{N: 5, Known: true}, Accounted: 5, Pages: 3,
+		Stream: stream, Pass: 1, Seq: 3, Done: true, Offset: 5, Announced: domain.Total{N: 5, Known: true}, Accounted: 5, Pages: 3,
 		Counts: domain.Counts{Received: 5, Inserted: 5}, Traffic: domain.Traffic{Requests: 3},
 	}
 	if sum != want {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/mattn/go-runewidth"
+
+	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
 )
 
 // The widths of the columns of a line. A column has the same width and the same place in all lines of a run, so that nothing moves. A
@@ -24,14 +26,6 @@ const (
 	minState   = 26 // the least width for the words about the state; if there is less, the line has fewer columns
 	idealState = 54 // the bar is wider than minBar only if the words have this width
 	gap        = 2  // the blank columns between two columns
-)
-
-// The colours. Each value except plain is the number of a colour in the control sequence that paint writes.
-const (
-	plain  = ""
-	green  = "32"
-	yellow = "33"
-	red    = "31"
 )
 
 // A grid says which columns the lines of a terminal have. A width of 0 means that there is no such column. The grid depends only on the
@@ -77,19 +71,19 @@ func Line(s Snapshot, now time.Time, width int, useColour bool) string {
 	}
 	g := newGrid(width - 1)
 	var line strings.Builder
-	add := func(width int, text, colour string) {
+	add := func(width int, text string, colour terminal.Colour) {
 		if width > 0 {
-			line.WriteString(paint(pad(text, width), colour, useColour))
+			line.WriteString(terminal.Paint(pad(text, width), colour, useColour))
 			line.WriteString(strings.Repeat(" ", gap))
 		}
 	}
-	add(g.bar, s.bar(g.bar), green)
-	add(g.percent, s.percentText(), plain)
-	add(g.count, s.countText(), plain)
-	add(g.eta, s.etaText(), plain)
-	add(g.speed, s.speedText(), plain)
-	add(g.retries, s.retriesText(), plain)
-	line.WriteString(paint(s.words(now, g.state), s.stateColour(), useColour))
+	add(g.bar, s.bar(g.bar), terminal.Green)
+	add(g.percent, s.percentText(), terminal.Default)
+	add(g.count, s.countText(), terminal.Default)
+	add(g.eta, s.etaText(), terminal.Default)
+	add(g.speed, s.speedText(), terminal.Default)
+	add(g.retries, s.retriesText(), terminal.Default)
+	line.WriteString(terminal.Paint(s.words(now, g.state), s.stateColour(), useColour))
 	return line.String()
 }
 
@@ -163,15 +157,15 @@ func (s Snapshot) retriesText() string {
 }
 
 // stateColour returns the colour of the words about the state. A wait before a retry is red, and any other wait is yellow.
-func (s Snapshot) stateColour() string {
+func (s Snapshot) stateColour() terminal.Colour {
 	isBeforeRetry := s.Wait.Try > 0
 	switch {
 	case s.showsWait() && isBeforeRetry:
-		return red
+		return terminal.Red
 	case s.showsWait():
-		return yellow
+		return terminal.Yellow
 	}
-	return plain
+	return terminal.Default
 }
 
 // cut returns text if it fits into room columns. Otherwise it returns the beginning of text, followed by "..." if there is room for more
@@ -199,14 +193,6 @@ func (s Snapshot) bar(width int) string {
 		bar = strings.Repeat("=", filled-1) + ">"
 	}
 	return "[" + bar + strings.Repeat(" ", inside-filled) + "]"
-}
-
-// paint returns text in a colour if useColour is true, and text unchanged otherwise.
-func paint(text, colour string, useColour bool) string {
-	if !useColour || colour == plain {
-		return text
-	}
-	return "\x1b[" + colour + "m" + text + "\x1b[m"
 }
 
 // formatPermille returns a permille as a percentage with one decimal, for example 41.6%.
