@@ -16,10 +16,10 @@ import (
 )
 
 type dlqCommand struct {
-	List    dlqListCommand    `cmd:"" help:"List dead letters, or count them by reason."`
-	Show    dlqShowCommand    `cmd:"" help:"Show everything about one dead letter."`
-	Replay  dlqReplayCommand  `cmd:"" help:"Decode dead letters again, and store those that can become events now."`
-	Discard dlqDiscardCommand `cmd:"" help:"Resolve a dead letter that nobody needs. The dead letter stays in the database, with the reason."`
+	List    dlqListCommand    `cmd:"" example:"pawl dlq list --summary" help:"List dead letters, or count them by reason."`
+	Show    dlqShowCommand    `cmd:"" example:"pawl dlq show 1" help:"Show everything about one dead letter."`
+	Replay  dlqReplayCommand  `cmd:"" example:"pawl dlq replay --reason 'bad timestamp'" help:"Decode dead letters again, and store those that can become events now."`
+	Discard dlqDiscardCommand `cmd:"" example:"pawl dlq discard 1 --why 'test data'" help:"Resolve a dead letter that nobody needs. The dead letter stays in the database, with the reason."`
 }
 
 type dlqShowCommand struct {

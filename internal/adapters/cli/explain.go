@@ -30,7 +30,7 @@ func explanations() []explanation {
 }
 
 type helpCommand struct {
-	Topic string `arg:"" help:"A command, or the code in square brackets at the end of a message."`
+	Topic string `arg:"" help:"A command, the word settings, or the code in square brackets at the end of a message."`
 }
 
 // Help returns the details for `pawl help --help`. kong calls it.
@@ -44,7 +44,7 @@ func (c *helpCommand) toleratesWrongSettings() {}
 // Run executes `pawl help` with a code. kong calls it. commandArgs has replaced `pawl help` with a command by the command's --help.
 func (c *helpCommand) Run(s *session, k *kong.Context) error {
 	topic := strings.Trim(c.Topic, "[]") // as it stands in the message
-	known := commandNames(k.Model.Node)
+	known := append(commandNames(k.Model.Node), settingsTopic)
 	for _, e := range explanations() {
 		if string(e.code) == topic {
 			return outputError(e.write(s.Stdout))
@@ -68,7 +68,7 @@ func commandNames(node *kong.Node) (names []string) {
 // write writes the explanation for a terminal.
 func (e explanation) write(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "%s\n\n%s\n\n%s\n\n%s\n",
-		e.code, wrap(e.cause), wrap("What to do: "+e.remedy), e.exitCodeText())
+		e.code, wrapText(e.cause), wrapText("What to do: "+e.remedy), e.exitCodeText())
 	return err
 }
 
@@ -79,25 +79,4 @@ func (e explanation) exitCodeText() string {
 		texts = append(texts, strconv.Itoa(code))
 	}
 	return "Exit code: " + strings.Join(texts, " or ")
-}
-
-// wrap breaks a text into lines of at most 80 characters, unless a word is longer.
-func wrap(text string) string {
-	const width = 80
-	var b strings.Builder
-	length := 0 // of the current line
-	for word := range strings.FieldsSeq(text) {
-		switch {
-		case length == 0:
-		case length+1+len(word) > width:
-			b.WriteByte('\n')
-			length = 0
-		default:
-			b.WriteByte(' ')
-			length++
-		}
-		b.WriteString(word)
-		length += len(word)
-	}
-	return b.String()
 }

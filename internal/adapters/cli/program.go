@@ -117,20 +117,20 @@ type Admin interface {
 type grammar struct {
 	settings.Values `embed:""`
 
-	Demo       demoCommand       `cmd:"" help:"Read a mock API into a private PostgreSQL, to see what pawl does. It needs no settings."`
-	Init       initCommand       `cmd:"" help:"Ask for the API and the database, try both, and write .env."`
-	Run        runCommand        `cmd:"" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
-	Status     statusCommand     `cmd:"" help:"Print how far each stream is, whether a runner is alive, and what needs attention."`
-	Verify     verifyCommand     `cmd:"" help:"Check that the stored data is consistent and, with --against-api, that it equals what the API returns."`
+	Demo       demoCommand       `cmd:"" example:"pawl demo" help:"Read a mock API into a private PostgreSQL, to see what pawl does. It needs no settings."`
+	Init       initCommand       `cmd:"" example:"pawl init  # asks for your own API; without a terminal: exit code 2" help:"Ask for the API and the database, try both, and write .env."`
+	Run        runCommand        `cmd:"" example:"DATABASE_URL=embedded:.pawl/demo API_KEY=demo-key \\\n  pawl run --api-base-url http://127.0.0.1:18080/api/v1" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
+	Status     statusCommand     `cmd:"" example:"pawl status" help:"Print how far each stream is, whether a runner is alive, and what needs attention."`
+	Verify     verifyCommand     `cmd:"" example:"pawl verify" help:"Check that the stored data is consistent and, with --against-api, that it equals what the API returns."`
 	Dlq        dlqCommand        `cmd:"" help:"List, show, replay or discard dead letters: records that cannot become rows."`
-	Drift      driftCommand      `cmd:"" help:"Print the unexpected fields and values in the API's records. None of them is lost."`
-	Psql       psqlCommand       `cmd:"" passthrough:"" help:"Start psql on the database. The rest of the line is for psql."`
-	Config     configCommand     `cmd:"" help:"Print every setting and where it comes from."`
-	Migrate    migrateCommand    `cmd:"" help:"Update the database's schema."`
-	Move       moveCommand       `cmd:"" help:"Set the stream's source URL to API_BASE_URL, after the API has moved."`
-	Completion completionCommand `cmd:"" help:"Print a script for the shell that completes pawl's commands and flags."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
-	Help       helpCommand       `cmd:"" help:"Explain a command, or the code at the end of a message."`
+	Drift      driftCommand      `cmd:"" example:"pawl drift" help:"Print the unexpected fields and values in the API's records. None of them is lost."`
+	Psql       psqlCommand       `cmd:"" example:"pawl psql -c 'SELECT type, count(*) FROM events GROUP BY type'" passthrough:"" help:"Start psql on the database. The rest of the line is for psql."`
+	Config     configCommand     `cmd:"" example:"pawl config" help:"Print every setting and where it comes from."`
+	Migrate    migrateCommand    `cmd:"" example:"pawl migrate" help:"Update the database's schema."`
+	Move       moveCommand       `cmd:"" example:"API_BASE_URL=http://127.0.0.1:18081/api/v1 DATABASE_URL=embedded:.pawl/demo \\\n  pawl move --from http://127.0.0.1:18080/api/v1" help:"Set the stream's source URL to API_BASE_URL, after the API has moved."`
+	Completion completionCommand `cmd:"" example:"pawl completion bash" help:"Print a script for the shell that completes pawl's commands and flags."`
+	Version    versionCommand    `cmd:"" example:"pawl version" help:"Print the version."`
+	Help       helpCommand       `cmd:"" example:"pawl help api-key-refused" help:"Explain a command, or the code at the end of a message."`
 }
 
 // A session holds what a command needs while it runs.
@@ -239,7 +239,11 @@ func (s *session) parse(loader *settings.Loader) (*kong.Context, error) {
 	var g grammar
 	helpPrinted := false
 	afterHelp := kong.Exit(func(int) { helpPrinted = true }) // kong calls this function only after it has printed the help
-	parser, err := newParser(&g, kong.Writers(s.Stdout, s.screen), afterHelp, kong.Resolvers(loader.Resolver()))
+	help := kong.Help(printHelp)
+	if asksForSettings(s.Args) {
+		help = kong.Help(printSettingsHelp)
+	}
+	parser, err := newParser(&g, kong.Writers(s.Stdout, s.screen), afterHelp, help, kong.Resolvers(loader.Resolver()))
 	if err != nil {
 		return nil, err
 	}
@@ -264,18 +268,20 @@ func (s *session) parse(loader *settings.Loader) (*kong.Context, error) {
 func newParser(g *grammar, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(g, append(options,
 		kong.Name("pawl"), kong.Description(description), kong.ValueFormatter(formatFlagHelp),
-		kong.ExplicitGroups(flagGroups()), kong.Help(printHelp),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 120}),
+		kong.ExplicitGroups(flagGroups()),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: helpWidth}),
 	)...)
 }
 
 // commandArgs returns the arguments in the form that kong knows. Without arguments, pawl shows its help. It also knows the words that
-// other programs know: `pawl help`, `pawl help run` and `pawl --version`. Only `pawl help` with the name of no command runs the
-// command help.
+// other programs know: `pawl help`, `pawl help run` and `pawl --version`. `pawl help settings` is a help of its own, see asksForSettings.
+// Only `pawl help` with another word runs the command help.
 func commandArgs(args, commands []string) []string {
 	const help = "--help"
 	switch {
 	case len(args) == 0:
+		return []string{help}
+	case asksForSettings(args):
 		return []string{help}
 	case args[0] == "help" && (len(args) == 1 || slices.Contains(commands, args[1])):
 		return append(slices.Clone(args[1:]), help)

@@ -113,7 +113,7 @@ func commandsReference(t *testing.T) string {
 	}
 	var b strings.Builder
 	b.WriteString("# Commands\n\n" + generated + "\nEvery command also takes the flags of the [settings](settings.md).\n" +
-		"The fields of `--json` are in [JSON output](json.md).\n")
+		"The fields of `--json` are in [JSON output](json.md). The examples work in the folder of `pawl demo`.\n")
 	writeCommands(&b, model.Model.Node)
 	return b.String()
 }
@@ -137,6 +137,9 @@ func writeCommands(b *strings.Builder, node *kong.Node) {
 		}
 		if rows.Len() > 0 {
 			b.WriteString("\n| argument or flag | |\n|---|---|\n" + rows.String())
+		}
+		if example := command.Tag.Get("example"); example != "" {
+			fmt.Fprintf(b, "\n```sh\n%s\n```\n", example)
 		}
 		writeCommands(b, command)
 	}
