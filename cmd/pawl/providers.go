@@ -148,14 +148,14 @@ func newVerifyOptions(
 
 // readPages implements the function Pages of cli.Wiring.
 func readPages(
-	ctx context.Context, s cli.Settings, policy retry.Policy, observer ingest.FetchObserver,
+	ctx context.Context, s cli.Settings, opts ingest.WalkOptions, observer ingest.FetchObserver,
 ) (iter.Seq2[domain.DecodedPage, error], error) {
 	profile := datasync.DataSync()
 	client, err := newClient(s, profile)
 	if err != nil {
 		return nil, err
 	}
-	return ingest.Walk(ctx, client, datasync.NewDecoder(profile), observer, ingest.WalkOptions{PageSize: s.PageSize, Retry: policy}), nil
+	return ingest.Walk(ctx, client, datasync.NewDecoder(profile), observer, opts), nil
 }
 
 func newVerifier(inventory *postgres.Inventory, observer cli.VerifyObserver, opts verify.Options) cli.Verifier {

@@ -12,12 +12,11 @@ import (
 
 	"github.com/pawldata/pawl/internal/adapters/cli/progress"
 	"github.com/pawldata/pawl/internal/app/ingest"
-	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
 // A PageReader returns an iterator over the decoded pages of the API, from the head, see [ingest.Walk].
-type PageReader func(context.Context, Settings, retry.Policy, ingest.FetchObserver) (iter.Seq2[domain.DecodedPage, error], error)
+type PageReader func(context.Context, Settings, ingest.WalkOptions, ingest.FetchObserver) (iter.Seq2[domain.DecodedPage, error], error)
 
 // dryRunJSON is what `pawl run --dry-run --json` prints.
 type dryRunJSON struct {
@@ -48,19 +47,28 @@ func (c *runCommand) dryRun(s *session) error {
 	tracker := progress.NewTracker(c.NewPass)
 	tracker.Claimed(domain.Checkpoint{Position: domain.Position{Pass: 1}}) // the walk begins at the head
 	observer := observers{&logObserver{log: s.log, live: s.showsLiveLine()}, tracker}
-	pages, err := s.wiring.Pages(s.ctx, s.settings, s.policy(), observer)
+	opts := ingest.WalkOptions{PageSize: s.settings.PageSize, Retry: s.policy(), AcceptShortEnd: c.AcceptShortEnd}
+	pages, err := s.wiring.Pages(s.ctx, s.settings, opts, observer)
 	if err != nil {
 		return err
 	}
 	stopProgress := s.showProgress(tracker)
-	began, count := time.Now(), newDryCount()
+	began, count, readPages := time.Now(), newDryCount(), 0
 	for page, pageErr := range pages {
 		if err = pageErr; err != nil {
 			break
 		}
+		if isNewPass := page.From.Pass > count.read.Pass; isNewPass { // the cursor was lost, and all records come again
+			count = newDryCount()
+		}
 		count.add(page)
+		readPages++
 		tracker.Committed(domain.Batch{Pages: []domain.DecodedPage{page}}, domain.CommitResult{Checkpoint: domain.Checkpoint{Position: page.To}})
-		if count.result.Pages == int64(c.MaxPages) {
+		page.MaxParked = ingest.MaxParked(page.Received, s.settings.RejectRatio)
+		if err = page.CheckRejectRatio(page.Rejects); err != nil { // a run would end here, too
+			break
+		}
+		if readPages == c.MaxPages {
 			break
 		}
 	}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
 	"github.com/pawldata/pawl/internal/app/ingest"
-	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
@@ -31,7 +31,8 @@ func TestDryRun(t *testing.T) {
 	tests := []struct {
 		name     string
 		args     []string
-		err      error // the error after the second page
+		err      error                                // the error after the second page
+		pages    iter.Seq2[domain.DecodedPage, error] // read in place of the two pages; may be nil
 		wantCode int
 		want     []string // parts of the output
 	}{
@@ -46,6 +47,26 @@ func TestDryRun(t *testing.T) {
 		{name: "one page", args: []string{"--max-pages=1"}, err: failure, want: []string{
 			"dry run: 4 records read, nothing stored, not complete: stopped after 1 page as asked, 40 % read\n", "4 records: 2 could",
 		}},
+		{name: "a short end", args: []string{"--accept-short-end"}, want: []string{"complete"}},
+		{
+			name: "a lost cursor", pages: func(yield func(domain.DecodedPage, error) bool) {
+				again := second
+				again.From.Pass, again.To.Pass = 2, 2
+				_ = yield(page, nil) && yield(again, nil)
+			},
+			want: []string{"3 records: 2 could be stored, 1 would become dead letters"},
+		},
+		{
+			name: "too many rejects", wantCode: cli.ExitData, pages: func(yield func(domain.DecodedPage, error) bool) {
+				bad := page
+				bad.Rejects = make([]domain.Reject, 20)
+				bad.Received = 22
+				if yield(bad, nil) {
+					t.Error("got a request after a page with too many rejects")
+				}
+			},
+			want: []string{"22 records: 2 could be stored, 20 would become dead letters"},
+		},
 		{
 			name: "an error", args: []string{"--json"}, err: failure, wantCode: cli.ExitAgain,
 			want: []string{`{"pages":2,"received":7,"events":4,"parked":3,"done":true,"reasons":[{"reason":"missing field","records":2}`},
@@ -55,8 +76,14 @@ func TestDryRun(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			pages := func(
-				context.Context, cli.Settings, retry.Policy, ingest.FetchObserver,
+				_ context.Context, _ cli.Settings, opts ingest.WalkOptions, _ ingest.FetchObserver,
 			) (iter.Seq2[domain.DecodedPage, error], error) {
+				if opts.AcceptShortEnd != slices.Contains(tt.args, "--accept-short-end") {
+					t.Errorf("got accept short end %t for %q", opts.AcceptShortEnd, tt.args)
+				}
+				if tt.pages != nil {
+					return tt.pages, nil
+				}
 				return func(yield func(domain.DecodedPage, error) bool) {
 					if yield(page, nil) && yield(second, nil) && tt.err != nil {
 						yield(domain.DecodedPage{}, tt.err)

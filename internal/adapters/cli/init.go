@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
+	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
 )
@@ -158,10 +159,9 @@ func (i *initialisation) tryAPI() error {
 	if err := i.checked.RequireAPI(); err != nil {
 		return err
 	}
-	trial := i.checked
-	trial.PageSize = min(trial.PageSize, trialPageSize)
 	fmt.Fprintln(i.screen, "Asking the API for one page; its rate limit counts this request.")
-	pages, err := i.wiring.Pages(i.ctx, trial, i.oneTry(), &logObserver{log: i.log})
+	opts := ingest.WalkOptions{PageSize: min(i.checked.PageSize, trialPageSize), Retry: i.oneTry()}
+	pages, err := i.wiring.Pages(i.ctx, i.checked, opts, &logObserver{log: i.log})
 	if err != nil {
 		return err
 	}

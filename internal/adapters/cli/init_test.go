@@ -12,7 +12,6 @@ import (
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
 	"github.com/pawldata/pawl/internal/app/ingest"
-	"github.com/pawldata/pawl/internal/app/retry"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
@@ -27,10 +26,10 @@ func newInitWiring(t *testing.T, page domain.DecodedPage) cli.Wiring {
 	t.Helper()
 	w := newEmptyWiring()
 	w.Pages = func(
-		_ context.Context, s cli.Settings, policy retry.Policy, _ ingest.FetchObserver,
+		_ context.Context, s cli.Settings, opts ingest.WalkOptions, _ ingest.FetchObserver,
 	) (iter.Seq2[domain.DecodedPage, error], error) {
-		if s.PageSize != 100 || policy.Tries != 1 {
-			t.Errorf("got a page size of %d and %d tries, want 100 and 1", s.PageSize, policy.Tries)
+		if opts.PageSize != 100 || opts.Retry.Tries != 1 {
+			t.Errorf("got a page size of %d and %d tries, want 100 and 1", opts.PageSize, opts.Retry.Tries)
 		}
 		return func(yield func(domain.DecodedPage, error) bool) {
 			if s.APIKey != initKey {

@@ -217,16 +217,20 @@ func (r *Runner) decode(ctx context.Context, fetched fetchedPage) (domain.Decode
 	if err != nil {
 		return domain.DecodedPage{}, err
 	}
-	maxRejects := r.opts.MaxRejectRatio * float64(page.Received)
-	// In binary floating point 0.29 * 100 is 28.999…, but this ratio must allow 29 rejects of 100.
-	const roundingError = 1e-9
-	page.MaxParked = max(minRejects-1, int(maxRejects+roundingError)) // CheckRejectRatio and the store check this limit
+	page.MaxParked = MaxParked(page.Received, r.opts.MaxRejectRatio) // CheckRejectRatio and the store check this limit
 	if err := page.CheckRejectRatio(page.Rejects); err != nil {
 		return domain.DecodedPage{}, err
 	}
 	page.End = fetched.request.compareEnds(page)
 	page.End.AcceptShort = r.opts.AcceptShortEnd
 	return page, nil
+}
+
+// MaxParked returns how many records of a page with this number of records may be rejects. ratio is [Options.MaxRejectRatio].
+func MaxParked(records int, ratio float64) int {
+	// In binary floating point 0.29 * 100 is 28.999…, but this ratio must allow 29 rejects of 100.
+	const roundingError = 1e-9
+	return max(minRejects-1, int(ratio*float64(records)+roundingError))
 }
 
 // withGrace returns a context that ends when the time grace has passed since ctx ended, or when the returned function is
