@@ -55,6 +55,10 @@ func mistakes() []mistake {
 			code: 2, words: []string{"API_BASE_URL and API_KEY"},
 		},
 		{
+			name: "nothing is set", args: "run", env: map[string]string{"API_BASE_URL": "", "API_KEY": "", "DATABASE_URL": ""},
+			code: 2, words: []string{"API_BASE_URL and API_KEY and DATABASE_URL", "embedded:.pawl/data"},
+		},
+		{
 			name: "no database in a cron job", args: "run", env: map[string]string{"DATABASE_URL": ""},
 			code: 2, words: []string{"DATABASE_URL", "embedded:.pawl/data"},
 		},

@@ -118,11 +118,28 @@ func (s *session) chooseFolder(missing missingDatabase) (string, error) {
 	case missing == mustExist:
 		return "", s.noDatabaseError("not set, and " + dataFolder + " has no database")
 	case s.screen.Kind() == terminal.Plain:
-		return "", settings.Missing("DATABASE_URL",
-			"postgres://user:password@host:5432/database, or "+embeddedPrefix+dataFolder+" for a private database in that folder, "+
-				"or set DATABASE_URL_FILE to a file that holds it")
+		return "", settings.Missing(wantedDatabase())
 	}
 	return dataFolder, nil
+}
+
+func wantedDatabase() settings.Wanted {
+	return settings.Wanted{
+		Name: "DATABASE_URL",
+		Want: "postgres://user:password@host:5432/database, or " + embeddedPrefix + dataFolder + " for a private database in that folder, " +
+			"or set DATABASE_URL_FILE to a file that holds it",
+	}
+}
+
+// requireForRun returns an Invalid error that names all settings that a run needs and that are not set.
+func (s *session) requireForRun(needsDatabase bool) error {
+	missing := s.settings.MissingAPI()
+	if needsDatabase && s.settings.DatabaseURL == "" {
+		if _, err := s.chooseFolder(mayCreate); err != nil {
+			missing = append(missing, wantedDatabase())
+		}
+	}
+	return settings.Missing(missing...)
 }
 
 // hasDatabase reports whether a folder has a private database.

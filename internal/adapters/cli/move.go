@@ -21,7 +21,7 @@ func (c *moveCommand) Help() string {
 // Run executes `pawl move`. kong calls it.
 func (c *moveCommand) Run(s *session) error {
 	if s.settings.APIBaseURL == "" {
-		return settings.Missing("API_BASE_URL", "the API's new base URL, like https://host/api/v1")
+		return settings.Missing(settings.Wanted{Name: "API_BASE_URL", Want: "the API's new base URL, like https://host/api/v1"})
 	}
 	to, err := s.wiring.NormalizeURL(s.settings.APIBaseURL)
 	if err != nil {

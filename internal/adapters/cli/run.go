@@ -38,7 +38,7 @@ type Runner interface {
 
 // Run executes `pawl run`. kong calls it.
 func (c *runCommand) Run(s *session) error {
-	if err := s.settings.RequireAPI(); err != nil {
+	if err := s.requireForRun(!c.DryRun); err != nil {
 		return err
 	}
 	if c.MaxPages < 0 {

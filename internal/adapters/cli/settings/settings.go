@@ -111,23 +111,36 @@ func (v Values) Check(origins Origins) (Settings, error) {
 	return s, c.err
 }
 
-// RequireAPI returns an Invalid error if the API's base URL or its key is not set. The error names both if both are not set.
-func (s Settings) RequireAPI() error {
-	const wantURL, wantKey = "the API's base URL, like https://host/api/v1", "the API's key, or set API_KEY_FILE to a file that holds it"
-	switch {
-	case s.APIBaseURL == "" && s.APIKey == "":
-		return Missing("API_BASE_URL"+listSeparator+"API_KEY", wantURL+", and "+wantKey)
-	case s.APIBaseURL == "":
-		return Missing("API_BASE_URL", wantURL)
-	case s.APIKey == "":
-		return Missing("API_KEY", wantKey)
-	}
-	return nil
+// A Wanted is a setting that a command needs and that is not set.
+type Wanted struct {
+	Name string // the environment name
+	Want string // what the setting should be
 }
 
-// Missing returns an Invalid error about a setting that is not set. want says what the setting should be.
-func Missing(name, want string) error {
-	return newError(domain.CodeSettingMissing, name, "not set; it should be "+want)
+// MissingAPI returns those settings of the API that are not set.
+func (s Settings) MissingAPI() (missing []Wanted) {
+	if s.APIBaseURL == "" {
+		missing = append(missing, Wanted{"API_BASE_URL", "the API's base URL, like https://host/api/v1"})
+	}
+	if s.APIKey == "" {
+		missing = append(missing, Wanted{"API_KEY", "the API's key, or set API_KEY_FILE to a file that holds it"})
+	}
+	return missing
+}
+
+// RequireAPI returns an Invalid error if the API's base URL or its key is not set. The error names all that is not set.
+func (s Settings) RequireAPI() error { return Missing(s.MissingAPI()...) }
+
+// Missing returns an Invalid error about settings that are not set, or nil if none is given.
+func Missing(settings ...Wanted) error {
+	if len(settings) == 0 {
+		return nil
+	}
+	var names, wants []string
+	for _, s := range settings {
+		names, wants = append(names, s.Name), append(wants, s.Want)
+	}
+	return newError(domain.CodeSettingMissing, strings.Join(names, listSeparator), "not set; it should be "+strings.Join(wants, ", and "))
 }
 
 // MissingNames returns the environment names in op, the operation of an error of [Missing]. It returns none for another operation.
