@@ -221,6 +221,9 @@ func (s *session) withSimilarName(err error) error {
 		return err
 	}
 	for _, name := range settings.MissingNames(failure.Op) {
+		if s.env.Get(name) != "" { // the error is not about a missing setting
+			continue
+		}
 		if similar := s.env.Similar(name); similar != "" {
 			hinted := *failure
 			hinted.Hint = similar + " is set; did you mean " + name + "?"

@@ -80,7 +80,8 @@ func readEnvFile(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, envFileError(fmt.Errorf("%s cannot be read: %w", path, err))
 	}
-	variables, err := parseEnvFile(content)
+	content = bytes.TrimPrefix(content, []byte(byteOrderMark))
+	variables, err := godotenv.UnmarshalBytes(content)
 	if err != nil { // err is not wrapped, because it quotes the file and so perhaps a secret
 		return nil, envFileError(fmt.Errorf("line %d of %s is not NAME=value", wrongLine(content), path))
 	}
@@ -88,11 +89,6 @@ func readEnvFile(path string) (map[string]string, error) {
 		return nil, envFileError(fmt.Errorf("line %d of %s has a $ that is not in single quotes: NAME='value'", line, path))
 	}
 	return variables, nil
-}
-
-// parseEnvFile returns the variables in the content of a .env file by name.
-func parseEnvFile(content []byte) (map[string]string, error) {
-	return godotenv.UnmarshalBytes(bytes.TrimPrefix(content, []byte(byteOrderMark)))
 }
 
 // wrongLine returns the number of the first line at which a .env file is not valid, from 1. It searches by halves, because the file may be
@@ -116,6 +112,8 @@ func lineWithDollar(content []byte) int {
 		value, isComment := bytes.TrimSpace(value), bytes.HasPrefix(bytes.TrimSpace(line), []byte("#"))
 		if bytes.HasPrefix(value, []byte(`"`)) {
 			value = bytes.ReplaceAll(value, []byte(`\$`), nil)
+		} else {
+			value, _, _ = bytes.Cut(value, []byte(" #")) // a comment follows
 		}
 		if isPair && !isComment && !bytes.HasPrefix(value, []byte("'")) && bytes.Contains(value, []byte("$")) {
 			return n

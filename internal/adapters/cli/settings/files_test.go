@@ -32,6 +32,9 @@ func TestReadEnvFile_Errors(t *testing.T) {
 		{name: "a dollar", content: "A=1\nB=" + secret + "$x\n", want: "line 2 of"},
 		{name: "a dollar in double quotes", content: "B=\"" + secret + "$x\"\n", want: "line 1 of"},
 		{name: "a dollar in single quotes", content: "B='" + secret + "$x'\n"},
+		{name: "a dollar in a comment behind a value", content: "A=1 # not $x\n"},
+		{name: "a dollar in quotes before a comment", content: "A=\"$x\" # 1\n", want: "line 1 of"},
+		{name: "a byte order mark before an error", content: "\ufeffA=1\nB\n", want: "line 2 of"},
 		{name: "a dollar in a comment", content: "# B=$x\nA=1\n"},
 	}
 	for _, tt := range tests {

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/joho/godotenv"
 )
 
 // EnvText returns the text of a .env file: header, and then each setting with its meaning. The settings of v that differ from their
@@ -45,7 +47,7 @@ func quote(name, value string) (quoted string, ok bool) {
 	}
 	i := slices.IndexFunc(candidates, func(candidate string) bool {
 		content := []byte(name + "=" + candidate + "\n")
-		variables, err := parseEnvFile(content)
+		variables, err := godotenv.UnmarshalBytes(content)
 		return err == nil && len(variables) == 1 && variables[name] == value && lineWithDollar(content) == 0
 	})
 	if i < 0 {
