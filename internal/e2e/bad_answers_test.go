@@ -36,13 +36,16 @@ func TestBadAnswers(t *testing.T) {
 		},
 		{
 			name: "not JSON", contentType: jsonType, bodies: []string{`oops`},
-			wantCode: exitData, wantStderr: []string{"stopped after 2 attempts"},
+			wantCode: exitSettings, wantStderr: []string{"not a JSON object", "API_BASE_URL"},
 		},
 		{
 			name: "HTML", contentType: "text/html; charset=utf-8", bodies: []string{"<html>welcome</html>"},
 			wantCode: exitSettings, wantStderr: []string{"web page", "API_BASE_URL"},
 		},
-		{name: "null", contentType: jsonType, bodies: []string{`null`}, wantCode: exitData},
+		{
+			name: "null", contentType: jsonType, bodies: []string{`null`},
+			wantCode: exitData, wantStderr: []string{"stopped after 2 attempts"},
+		},
 		{
 			name: "cut off", contentType: jsonType, bodies: []string{strings.TrimSuffix(validPage, `"req-1"}}`)},
 			wantCode: exitData,
