@@ -98,7 +98,7 @@ func (p DecodedPage) CheckRejectRatio(rejects []Reject) error {
 		Err: fmt.Errorf("%d of %d records (pass %d, after record %d, request id %q) cannot be stored as events, most often (%d) for %s; %s",
 			len(rejects), p.Received, p.To.Pass, p.From.Offset, p.Receipt.RequestID,
 			withCommonFault, commonFault, describeRejects(rejects)),
-		Hint:   "nothing of this page was stored: " + cause,
+		Hint:   "nothing of this page was stored, and nothing is lost: " + cause,
 		Remedy: ParkRejects,
 	}
 }

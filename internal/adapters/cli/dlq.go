@@ -94,7 +94,7 @@ func (c *dlqDiscardCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	err = withDatabase(s, s.wiring.Admin, func(ctx context.Context, admin Admin) error {
+	err = withDatabase(s, s.openAdmin, func(ctx context.Context, admin Admin) error {
 		return admin.DiscardDeadLetter(ctx, s.settings.Stream, c.ID, why)
 	})
 	if err != nil {

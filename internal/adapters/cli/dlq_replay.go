@@ -47,6 +47,9 @@ func (c *dlqReplayCommand) Run(s *session) error {
 		return err
 	}
 	defer closeDatabase()
+	if err := s.refuseNewerSchema(s.ctx, db.URL); err != nil {
+		return err
+	}
 	observer := newReplayObserver(s)
 	s.stopHint = "run it again to replay the rest"
 	replayer, release, err := s.wiring.Replay(s.ctx, s.settingsFor(db), options, observer)

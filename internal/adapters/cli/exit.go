@@ -94,24 +94,26 @@ func remedyText(r domain.Remedy) string {
 	case domain.WaitForRunner:
 		return "let it work; `pawl status` shows what it does"
 	case domain.MoveStream:
-		return "if the API has moved, run `pawl move --from` with its former URL; for another API, use another --stream or " +
-			"another database; else correct API_BASE_URL"
+		return "correct API_BASE_URL if it is wrong; for another API, use another --stream; only if the same API has a new URL: " +
+			"`pawl move --from` and its former URL"
 	case domain.CorrectAddress:
 		return "correct API_BASE_URL, or name another stream with --stream"
 	case domain.CorrectFormerAddress:
 		return "--from should be the URL that `pawl status` prints"
 	case domain.WaitLonger:
-		return "run again later, or raise --max-wait"
+		return "run it again after that time, or raise --max-wait"
 	case domain.OtherPageSize:
 		return "if the API returns events twice, use another --page-size"
 	case domain.LargerPages:
 		return "if pages are that large, raise --max-page-bytes or lower --page-size"
 	case domain.FetchFaster:
-		return "to read more in the lifetime of a cursor, raise --page-size or use a faster database, then run it again"
+		return "the same settings would fail again: raise --page-size (at most 5000), so that fewer requests are needed, or use a faster " +
+			"database"
 	case domain.AcceptShortEnd:
 		return "if the API's total is permanently wrong, accept an end below it: `pawl run --accept-short-end`"
 	case domain.ParkRejects:
-		return "to store such records as dead letters and continue: `pawl run --max-reject-ratio 1`"
+		return "if the API will be repaired, run it again then; only if it stays so, store such records as dead letters, not as " +
+			"events: `pawl run --max-reject-ratio 1`"
 	case domain.SelectDeadLetters:
 		return "name ids as `pawl dlq list` shows them, or a reason with --reason, or use --all"
 	case domain.SelectByReason:

@@ -98,8 +98,8 @@ func apiExplanations() []explanation {
 			code: domain.CodeCursorLost, exitCodes: []int{ExitAgain},
 			cause: "The API no longer accepts the cursor of the next page, for example because it has expired. pawl then reads from the first " +
 				"page again by itself, and stored events count as duplicates. It ends only if several attempts got no further.",
-			remedy: "Run the command again. To read more before a cursor expires, raise --page-size, lower --rate-limit-delay-ms or use a " +
-				"faster database.",
+			remedy: "With the same settings it would end in the same way. Raise --page-size, up to 5000, so that fewer requests are needed. If " +
+				"it is 5000 already, set --rate-limit-delay-ms 0 or use a faster database. Nothing is lost.",
 		},
 	}
 }

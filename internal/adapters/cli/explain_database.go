@@ -9,7 +9,8 @@ func databaseExplanations() []explanation {
 			code: domain.CodeDatabaseURLInvalid, exitCodes: []int{ExitSettings},
 			cause: "DATABASE_URL is not the URL of a PostgreSQL database, or the server does not know one of its parameters or values.",
 			remedy: "Write it as postgres://user:password@host:5432/database. In the password write @ as %40, # as %23 and / as %2F. Behind a " +
-				"connection pooler add ?default_query_exec_mode=cache_describe.",
+				"connection pooler it needs default_query_exec_mode=cache_describe, after ? or, if the URL has a ? already, after &. " +
+				"Without a pooler remove this parameter.",
 		},
 		{
 			code: domain.CodeDatabaseUnreachable, exitCodes: []int{ExitAgain},
@@ -44,8 +45,10 @@ func databaseExplanations() []explanation {
 		},
 		{
 			code: domain.CodeDatabaseDiskFull, exitCodes: []int{ExitAgain},
-			cause:  "The disk of the database is full. The page in hand was not stored.",
-			remedy: "Make room on the disk, then run the command again: a run continues after the last page stored.",
+			cause: "The disk of the database server is full. With embedded:DIR that is the disk of this folder. The page in hand was not " +
+				"stored, and nothing is lost.",
+			remedy: "Make room on that disk, or enlarge it: `df -h` on the server shows the disks. Delete no rows of pawl's tables and no " +
+				"file in pg_wal. Then run the command again: a run continues after the last page stored.",
 		},
 		{
 			code: domain.CodeDatabaseReadOnly, exitCodes: []int{ExitAgain},
@@ -110,8 +113,11 @@ func schemaExplanations() []explanation {
 		},
 		{
 			code: domain.CodeSchemaNewer, exitCodes: []int{ExitSettings},
-			cause:  "A newer version of pawl has migrated this database. This version could misread its tables, so it does nothing.",
-			remedy: "Use the version that migrated the database, or a newer one. `pawl version` prints the version that you run.",
+			cause: "A newer version of pawl has migrated this database. This version could write wrong rows, so each command that writes " +
+				"refuses. The data is unchanged.",
+			remedy: "Install the version that migrated the database, or a newer one. `pawl version` prints the version that you run, and the " +
+				"line process of `pawl status` the one that ran last. Restore no backup. Do not rely on what other commands of the older " +
+				"version print.",
 		},
 		{
 			code: domain.CodeSchemaTaken, exitCodes: []int{ExitSettings},

@@ -9,9 +9,10 @@ func streamExplanations() []explanation {
 			code: domain.CodeTooManyRejects, exitCodes: []int{ExitData},
 			cause: "More records of a page cannot be stored as events than --max-reject-ratio allows. Probably the API has changed. Nothing of " +
 				"this page was stored, so nothing is lost.",
-			remedy: "Look at the records in the message. To store such records as dead letters and continue, run " +
-				"`pawl run --max-reject-ratio 1`; `pawl dlq list --summary` then counts them by reason. A later version of pawl may be able " +
-				"to read them: `pawl dlq replay --all`.",
+			remedy: "Ask who operates the API. `pawl run --dry-run --max-pages 3` counts what is wrong, and stores nothing. If the API will be " +
+				"repaired, run it again then. If the records stay so, `pawl run --max-reject-ratio 1` stores them as dead letters with " +
+				"their bytes. If the API is repaired after that, `pawl run --new-pass` stores the events and closes their dead letters. " +
+				"`pawl dlq replay --all` helps if a later version of pawl can read the stored bytes.",
 		},
 		{
 			code: domain.CodeValueRefused, exitCodes: []int{ExitData},
@@ -32,7 +33,9 @@ func streamExplanations() []explanation {
 			code: domain.CodeStreamHeld, exitCodes: []int{ExitFenced},
 			cause: "Another run of pawl reads this stream now, and only one may write it at a time. The command changed nothing.",
 			remedy: "Let the other run work: `pawl status` shows its process and what it does. If its machine is gone, run the command again " +
-				"in a while: the stream is free as soon as PostgreSQL has noticed that the connection is dead.",
+				"in a while: the stream is free as soon as PostgreSQL has noticed that the connection is dead. If the process is frozen, run " +
+				"the command again after half a minute: its message then has the SQL that ends the session. Run it with `pawl psql -c`. " +
+				"This loses nothing.",
 		},
 		{
 			code: domain.CodeStreamTakenOver, exitCodes: []int{ExitFenced},

@@ -35,7 +35,7 @@ func (c *moveCommand) Run(s *session) error {
 	if from == to {
 		return settings.Invalid("--from", "it equals API_BASE_URL; set API_BASE_URL to the new URL")
 	}
-	err = withDatabase(s, s.wiring.Admin, func(ctx context.Context, admin Admin) error {
+	err = withDatabase(s, s.openAdmin, func(ctx context.Context, admin Admin) error {
 		return admin.MoveStream(ctx, s.settings.Stream, from, to)
 	})
 	if err != nil {

@@ -99,8 +99,26 @@ func (s *session) prepareSchema(databaseURL string, notify func(retry.Wait)) err
 		case settings.MigrateCheck:
 			return s.wiring.CheckSchema(ctx, databaseURL)
 		}
-		return nil // settings.MigrateOff
+		return s.refuseNewerSchema(ctx, databaseURL) // settings.MigrateOff
 	})
+}
+
+// refuseNewerSchema returns an Invalid error if a newer version of pawl has migrated the database. This version could write wrong rows. It
+// returns no other error about the schema.
+func (s *session) refuseNewerSchema(ctx context.Context, databaseURL string) error {
+	err := s.wiring.CheckSchema(ctx, databaseURL)
+	if domain.CodeOf(err) == domain.CodeSchemaNewer {
+		return err
+	}
+	return nil
+}
+
+// openAdmin is the function Admin of the wiring. It refuses a schema of a newer version.
+func (s *session) openAdmin(ctx context.Context, changed Settings) (Admin, func(), error) {
+	if err := s.refuseNewerSchema(ctx, changed.DatabaseURL); err != nil {
+		return nil, nil, err
+	}
+	return s.wiring.Admin(ctx, changed)
 }
 
 // stoppedBy returns who has asked the run that ended with err to stop: "max-pages", "signal", or nobody.

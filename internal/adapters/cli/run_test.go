@@ -22,7 +22,7 @@ import (
 // TestRun_Migrate checks what a run does about the schema for each value of --migrate.
 func TestRun_Migrate(t *testing.T) {
 	t.Parallel()
-	for mode, want := range map[string]string{"auto": "migrate", "check": "check", "off": ""} {
+	for mode, want := range map[string]string{"auto": "migrate", "check": "check", "off": "check"} {
 		called := ""
 		w := newEmptyWiring()
 		w.Migrate = func(context.Context, string) ([]string, error) {
@@ -35,6 +35,34 @@ func TestRun_Migrate(t *testing.T) {
 		}
 		if code, _, stderr := pawl(t, validEnv(), w, "run", "--migrate", mode); code != cli.ExitDone || called != want {
 			t.Errorf("--migrate %s: got exit %d and calls %q, want %q: %s", mode, code, called, want, stderr)
+		}
+	}
+}
+
+// TestNewerSchema checks that no command that writes accepts the schema of a newer version, even if the user tells a run to do nothing about
+// the schema. Any other problem of the schema does not stop these commands at once.
+func TestNewerSchema(t *testing.T) {
+	t.Parallel()
+	for args, code := range map[string]domain.Code{
+		"run --migrate off":                 domain.CodeSchemaNewer,
+		"dlq replay --all":                  domain.CodeSchemaNewer,
+		"dlq discard 1 --why x":             domain.CodeSchemaNewer,
+		"move --from https://other.example": domain.CodeSchemaNewer,
+		"run --migrate off --page-size 7":   domain.CodeSchemaOutdated,
+	} {
+		w := newEmptyWiring()
+		w.CheckSchema = func(context.Context, string) error {
+			return &domain.Error{Kind: domain.Invalid, Code: code, Op: "read schema", Err: errors.New("another schema")}
+		}
+		w.NormalizeURL = func(baseURL string) (string, error) { return baseURL, nil }
+		wantCode := cli.ExitSettings
+		if code != domain.CodeSchemaNewer {
+			wantCode = cli.ExitDone
+		}
+		got, _, stderr := pawl(t, validEnv(), w, strings.Fields(args)...)
+		isRefused := strings.Contains(stderr, "another schema")
+		if got != wantCode || isRefused != (code == domain.CodeSchemaNewer) {
+			t.Errorf("%s: got exit %d, want %d: %s", args, got, wantCode, stderr)
 		}
 	}
 }

@@ -161,7 +161,7 @@ func (s *Store) holderError(ctx context.Context, pooled *pgxpool.Conn, stream do
 	}
 	q := dbsqlc.New(pooled)
 	if runner, err := q.RunnerHolder(ctx, stream.String()); err == nil { // otherwise the error only says less
-		fenced.Err = fmt.Errorf("%w: pid %d on %s, since %s", fenced.Err, runner.Pid, runner.Host, runner.Since.Local().Format(time.DateTime))
+		fenced.Err = fmt.Errorf("%w: pid %d on %s, since %s", fenced.Err, runner.Pid, runner.Host, runner.Since.Local().Format(time.DateTime+" MST"))
 	}
 	holder, err := q.SessionLockHolder(ctx, stream.String())
 	if err != nil || holder.IdleSeconds < 0 { // the lock may be free by now, or the role may not see the holder

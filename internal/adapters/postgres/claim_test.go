@@ -23,7 +23,7 @@ func TestClaimReportsHolder(t *testing.T) {
 	databaseURL := pgtest.Database(t)
 	claimProfiled(t, databaseURL, nil)
 	expectRunner(t, databaseURL, "s | m | 7 | v1 | working |  | f | f | t | t | f")
-	since := pgtest.QueryOne[time.Time](t, databaseURL, "SELECT since FROM runners").Local().Format(time.DateTime)
+	since := pgtest.QueryOne[time.Time](t, databaseURL, "SELECT since FROM runners").Local().Format(time.DateTime + " MST")
 	databaseName := pgtest.QueryOne[string](t, databaseURL, "SELECT current_database()::text")
 	blindRole := "blind_" + strings.ReplaceAll(databaseName, "-", "_") // it may not see the sessions of other roles
 	pgtest.Exec(t, databaseURL, "CREATE ROLE "+blindRole)

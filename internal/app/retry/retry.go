@@ -137,7 +137,7 @@ func (b *Budget) afterRefusal(err error) (Wait, error) {
 		return Wait{}, &domain.Error{
 			Kind: domain.RateLimited, Code: domain.CodeRateLimitWaitTooLong, Op: "wait for the rate limit",
 			Err: fmt.Errorf("it would take until %s, longer than the %s that a run may wait: %w",
-				time.Now().Add(wait).Format(time.DateTime), b.policy.MaxWait, err),
+				time.Now().Add(wait).Format(time.DateTime+" MST"), b.policy.MaxWait, err),
 			Remedy: domain.WaitLonger,
 		}
 	}

@@ -160,7 +160,7 @@ func checkNewer(names, applied []string) error {
 			return &domain.Error{
 				Kind: domain.Invalid, Code: domain.CodeSchemaNewer, Op: opReadSchema,
 				Err:  fmt.Errorf("the schema has migration %s, but this pawl knows migrations only up to %s", version, newest),
-				Hint: "use the pawl that migrated this database, or a newer one",
+				Hint: "install the pawl that migrated this database, or a newer one; the data is unchanged, so restore no backup",
 			}
 		}
 	}

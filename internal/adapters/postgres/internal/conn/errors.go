@@ -179,7 +179,7 @@ func hintFor(kind domain.Kind, err error) string {
 	answer, isAnswer := errors.AsType[*pgconn.PgError](err)
 	switch {
 	case isAnswer && answer.Code == "53100":
-		return "the database's disk is full: make room, then run it again"
+		return "the disk of the database server is full: make room there, but delete no rows of pawl and nothing in pg_wal, then run it again"
 	case kind == domain.Transient && !isAnswer:
 		return "check that PostgreSQL is running and that DATABASE_URL points at it"
 	case isAnswer && classOf(answer.Code) == "XX": // internal error
