@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -28,6 +29,7 @@ func TestAhead(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		between    func(t *testing.T, w *pageWriter)
+		isolation  string        // the default isolation level of the database; empty for read committed
 		wantCounts domain.Counts // of page 2; zero means two inserted events
 		wantKind   domain.Kind   // of the error of page 2
 	}{
@@ -42,6 +44,13 @@ func TestAhead(t *testing.T) {
 		},
 		{
 			name: "a replay stores a row",
+			between: func(t *testing.T, w *pageWriter) {
+				t.Helper()
+				pgtest.Exec(t, w.databaseURL, insertReplayRow)
+			},
+		},
+		{
+			name: "a replay stores a row in a database with another isolation level", isolation: "repeatable read",
 			between: func(t *testing.T, w *pageWriter) {
 				t.Helper()
 				pgtest.Exec(t, w.databaseURL, insertReplayRow)
@@ -98,7 +107,12 @@ func TestAhead(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newPageWriter(t, pgtest.Database(t), "s")
+			databaseURL := pgtest.Database(t)
+			if tt.isolation != "" {
+				pgtest.Exec(t, databaseURL, fmt.Sprintf(`DO $$ BEGIN
+					EXECUTE format('ALTER DATABASE %%I SET default_transaction_isolation = %%L', current_database(), '%s'); END $$`, tt.isolation))
+			}
+			w := newPageWriter(t, databaseURL, "s")
 			if tt.wantCounts != (domain.Counts{}) {
 				const short = 100 * time.Millisecond
 				w.store.SetMaxAheadTime(short)

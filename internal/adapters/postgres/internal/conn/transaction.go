@@ -73,10 +73,14 @@ func TransactPipelined(
 	return classifyCommit(commit(ctx, tx, last))
 }
 
+// beginQuery sets the isolation level, because the role or the database may have another default. The fence needs statements that see what
+// was committed before they began: with the snapshot of an earlier statement, it would not see the ledger row of a replay.
+const beginQuery = "begin isolation level read committed"
+
 // begin begins a transaction and runs the queries in it, all in one round trip. After an error there is no transaction.
 func begin(ctx context.Context, connection *pgx.Conn, queries []Query) (pgx.Tx, error) {
 	var batch pgx.Batch
-	batch.BeginTx(pgx.TxOptions{BeginQuery: "begin"})
+	batch.BeginTx(pgx.TxOptions{BeginQuery: beginQuery})
 	batch.Queue(settings)
 	record(&batch, queries)
 	results := connection.SendBatch(ctx, &batch)
