@@ -170,11 +170,12 @@ func BenchmarkGovernor(b *testing.B) {
 	a.header.Set(names.Remaining, "9")
 	a.header.Set(names.Reset, "60")
 	var g governor
+	var d dialect
 	b.ReportAllocs()
 	for b.Loop() {
-		if hold := g.reserve(a.receivedAt); hold != nil {
+		if hold := g.take(a.receivedAt); hold != nil {
 			b.Fatal(hold)
 		}
-		g.observe(names, a)
+		g.tell(outcome{answered: true, status: a.status, receivedAt: a.receivedAt, headers: d.read(names, a)})
 	}
 }

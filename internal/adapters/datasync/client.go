@@ -40,7 +40,8 @@ type Client struct {
 	cfg       Config
 	events    url.URL // the URL of the pages, without a query
 	transport http.RoundTripper
-	governor  governor
+	permits   permits
+	dialect   dialect
 	bodies    bodyMemory
 }
 
@@ -74,7 +75,7 @@ func New(cfg Config) (*Client, error) {
 	if transport == nil {
 		transport = newTransport()
 	}
-	return &Client{sourceURL: base, cfg: cfg, events: *events, transport: transport, governor: governor{minDelay: cfg.MinDelay}}, nil
+	return &Client{sourceURL: base, cfg: cfg, events: *events, transport: transport, permits: &governor{minDelay: cfg.MinDelay}}, nil
 }
 
 func configError(reason string) error {
@@ -95,16 +96,25 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 	if ctx.Err() != nil {
 		return domain.Page{}, &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: opFetch, Unsent: true, Err: ctx.Err()}
 	}
-	if hold := c.governor.reserve(time.Now()); hold != nil {
+	sentAt := time.Now()
+	if hold := c.permits.take(sentAt); hold != nil {
 		return domain.Page{}, &domain.Error{
 			Kind: domain.RateLimited, Code: domain.CodeRateLimited, Op: opFetch, Until: hold.until, Unsent: true, Err: hold,
 		}
 	}
 	answer, err := c.send(ctx, req)
-	if err != nil {
+	if answer.status == 0 {
+		c.permits.tell(outcome{sentAt: sentAt})
 		return domain.Page{}, err
 	}
-	headers, retryAt := c.governor.observe(c.cfg.Profile.Headers, answer)
+	answer.sentAt = sentAt
+	headers := c.dialect.read(c.cfg.Profile.Headers, answer)
+	retryAt := c.permits.tell(outcome{
+		sentAt: sentAt, answered: true, receivedAt: answer.receivedAt, status: answer.status, headers: headers,
+	})
+	if err != nil { // the headers arrived, but not the whole body
+		return domain.Page{}, err
+	}
 	if answer.status != http.StatusOK {
 		return domain.Page{}, c.answerError(req, answer, headers, retryAt)
 	}

@@ -38,11 +38,13 @@ type answer struct {
 	status     int
 	header     http.Header
 	body       []byte    // decompressed; if the status is not 200, only its beginning
+	sentAt     time.Time
 	receivedAt time.Time // the time when the headers arrived
 }
 
 // send sends one request and reads the answer. It returns an error if no answer arrives, or if a page's body is incomplete or
-// too large. An answer with an error status is not an error here, even if its body is incomplete.
+// too large. In the second case the answer has a status and headers too. An answer with an error status is not an error here, even
+// if its body is incomplete.
 func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, error) {
 	timedCtx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, errTimeout)
 	defer cancel()
@@ -67,7 +69,7 @@ func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, erro
 		return a, nil
 	}
 	if a.body, err = readBody(response, c.cfg.MaxPageBytes, c.bodies.take()); err != nil {
-		return answer{}, c.networkError(ctx, timedCtx, err)
+		return a, c.networkError(ctx, timedCtx, err)
 	}
 	return a, nil
 }

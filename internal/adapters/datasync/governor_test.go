@@ -278,7 +278,7 @@ func TestFetchPage_HoldAfterSeveralAnswers(t *testing.T) {
 			answers: [][]string{xRateLimit("9", "1", "3"), xRateLimit("9", "0", "58")},
 		},
 		{
-			name: "milliseconds left", hold: 57 * time.Second,
+			name: "milliseconds left", hold: 56_990 * time.Millisecond, // until the end that the third answer told
 			answers: [][]string{
 				xRateLimit("4", "3", "60000"),
 				xRateLimit("4", "2", "59010"),

@@ -21,6 +21,7 @@ type rateHeaders struct {
 	limit      rateLimitItem // the tightest of the limits in the headers
 	retryAfter time.Time     // zero if there is no Retry-After
 	quota      domain.Quota
+	otherUnit  bool // whether this answer has proved that the unit of all resets before was wrong
 }
 
 // A rateLimitItem is one limit in the headers of an answer. A field that the headers do not have is zero.
@@ -72,10 +73,17 @@ var olderDraft = HeaderNames{Limit: "RateLimit-Limit", Remaining: "RateLimit-Rem
 
 // parse reads the rate limit from an answer's headers. It reads three forms: the headers that n names, the headers of the
 // older draft, and the RateLimit field. A reset that is a plain number counts milliseconds if millis is true, else seconds.
-func (n HeaderNames) parse(h http.Header, receivedAt time.Time, millis bool) rateHeaders {
+// latency is the time from the request to the answer.
+//
+// The Date header has whole seconds, rounded down. If the local clock can agree with it, the two clocks count as equal, because
+// otherwise every date would be up to a second late.
+func (n HeaderNames) parse(h http.Header, receivedAt time.Time, latency time.Duration, millis bool) rateHeaders {
 	clock := serverClock{receivedAt: receivedAt, date: receivedAt, millis: millis}
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		clock.date = date
+		behind := receivedAt.Sub(date)
+		if mayBeEqual := behind >= 0 && behind < time.Second+min(latency, time.Second); !mayBeEqual {
+			clock.date = date
+		}
 	}
 	policies := parsePolicies(h)
 	var items []rateLimitItem
@@ -263,7 +271,7 @@ func toText(value any) string {
 // A serverClock converts the times in an answer to times of the local clock.
 type serverClock struct {
 	receivedAt time.Time // by the local clock
-	date       time.Time // the answer's Date header, by the server's clock; receivedAt if there is no Date header
+	date       time.Time // the answer's Date header, by the server's clock; receivedAt if the clocks count as equal
 	millis     bool      // whether a plain number counts milliseconds; otherwise it counts seconds
 }
 

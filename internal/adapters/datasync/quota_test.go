@@ -126,7 +126,7 @@ func TestParseHeaders_Quota(t *testing.T) {
 			for i := 0; i < len(tt.headers); i += 2 {
 				h.Set(tt.headers[i], tt.headers[i+1])
 			}
-			if got := DataSync().Headers.parse(h, now, inSeconds).quota; got != tt.want {
+			if got := DataSync().Headers.parse(h, now, 0, inSeconds).quota; got != tt.want {
 				t.Errorf("got quota %+v, want %+v", got, tt.want)
 			}
 		})
@@ -325,7 +325,7 @@ func TestParseHeaders_ResetAndRetryAfter(t *testing.T) {
 			for i := 0; i < len(tt.headers); i += 2 {
 				h.Set(tt.headers[i], tt.headers[i+1])
 			}
-			got := DataSync().Headers.parse(h, now, inSeconds)
+			got := DataSync().Headers.parse(h, now, 0, inSeconds)
 			limit := got.limit
 			remaining := int64(unknown)
 			if limit.hasRemaining {
@@ -353,7 +353,7 @@ func TestParseHeaders_Milliseconds(t *testing.T) {
 		"28000": 28 * time.Second, "0": 0, "1769515228": 28 * time.Second, "42s": 42 * time.Second,
 	} {
 		h := http.Header{"X-Ratelimit-Reset": {text}}
-		if got := DataSync().Headers.parse(h, now, inMillis).limit.reset; !got.Equal(now.Add(want)) {
+		if got := DataSync().Headers.parse(h, now, 0, inMillis).limit.reset; !got.Equal(now.Add(want)) {
 			t.Errorf("%s: got reset %v, want %v", text, got, now.Add(want))
 		}
 	}

@@ -1,0 +1,60 @@
+package datasync
+
+import "time"
+
+// rounding is how much later than told a window may end, because most APIs tell its end in whole seconds.
+const rounding = time.Second
+
+// A window is the newest window of the rate limit, as the headers of its answers tell it. A time left in whole seconds is assumed
+// to be rounded up. Then each answer tells an end that is too late by less than a second, and the earliest is the best: the one
+// whose answer arrived just before a second was full. Usually this is the answer to the first request, which opened the window.
+type window struct {
+	end       time.Time // the earliest end that its answers told; zero if nothing is known
+	firstSent time.Time // when the request was sent whose answer was its first
+
+	// isLater means that a refusal after the end has disproved it: the API rounds down, or its clock is behind. From then on each
+	// end counts as told a second too early.
+	isLater bool
+}
+
+// observe records the end that an answer tells. It ignores an end that is more than maxLeft after the answer.
+func (w *window) observe(o outcome, maxLeft time.Duration) {
+	told := o.headers.limit.reset
+	if told.IsZero() && o.isRefusal() && o.headers.retryAfter.After(o.receivedAt) {
+		told = o.headers.retryAfter
+	}
+	if told.IsZero() || told.Sub(o.receivedAt) > maxLeft || o.sentAt.Before(w.firstSent) {
+		return
+	}
+	told = w.shift(told)
+	latency := o.receivedAt.Sub(o.sentAt)
+	isAfterEnd := !o.sentAt.Before(w.end)
+	if o.isRefusal() && isAfterEnd && !w.isLater && !told.After(w.end.Add(rounding+latency)) {
+		w.isLater = true
+		told = w.shift(told)
+	}
+	switch {
+	case isAfterEnd || told.After(w.end.Add(rounding)): // the answer is in another window
+		w.end, w.firstSent = told, o.sentAt
+	case told.Before(w.end):
+		w.end = told
+	}
+}
+
+func (w *window) shift(told time.Time) time.Time {
+	if w.isLater {
+		return told.Add(rounding)
+	}
+	return told
+}
+
+// bringForward returns the end of the window if until can be the same time, told in another answer. Otherwise it returns until.
+func (w *window) bringForward(until time.Time) time.Time {
+	if until.IsZero() {
+		return until
+	}
+	if distance := w.shift(until).Sub(w.end); distance >= -rounding && distance <= rounding {
+		return w.end
+	}
+	return until
+}
