@@ -58,6 +58,7 @@ func (h *hold) Error() string {
 func (g *governor) take(now time.Time) *hold {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.holdUntil(g.window.heldUntil())
 	g.holdUntil(g.silent.heldUntil())
 	if now.Before(g.until) {
 		return &hold{until: g.until, reason: "the API's rate limit is used up"}
@@ -66,6 +67,7 @@ func (g *governor) take(now time.Time) *hold {
 		return &hold{until: next, reason: fmt.Sprintf("at least %s must pass between two requests", g.minDelay)}
 	}
 	g.lastSent = now
+	g.window.send()
 	g.silent.send(now)
 	return nil
 }
@@ -74,17 +76,14 @@ func (g *governor) take(now time.Time) *hold {
 func (g *governor) tell(o outcome) time.Time {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.silent.observe(o)
-	if !o.answered {
-		return time.Time{}
-	}
-	if o.headers.otherUnit {
-		g.impliedWindow, g.window = 0, window{} // they were computed from resets in the wrong unit
+	if o.headers.otherUnit { // what is known was computed from resets in the wrong unit
+		g.impliedWindow = 0
+		g.window.forget()
 	}
 	g.learnWindow(o.headers.limit, o)
-	isRefusal := o.isRefusal()
 	g.window.observe(o, g.maxLeft(false)+resetSlack)
-	if !isRefusal && !o.headers.isUsedUp() {
+	g.silent.observe(o)
+	if !o.isRefusal() && !o.headers.isUsedUp() {
 		return time.Time{}
 	}
 	until := g.window.bringForward(g.retryTime(o.headers, o))
@@ -102,13 +101,13 @@ const minWindow = time.Minute
 // is as long as the time left to the reset. If windows begin at full minutes of the clock, the first answer can be late in its
 // window, and then it implies too short a window. Therefore an implied window never shrinks, and later answers can make it
 // longer.
-func (g *governor) learnWindow(limit rateLimitItem, a outcome) {
+func (g *governor) learnWindow(limit rateLimitItem, o outcome) {
 	if limit.window > 0 {
 		g.announcedWindow = limit.window
 		return
 	}
-	left := limit.reset.Sub(a.receivedAt)
-	if a.status != http.StatusOK || left <= 0 || left > maxImpliedWindow {
+	left := limit.reset.Sub(o.receivedAt)
+	if o.status != http.StatusOK || left <= 0 || left > maxImpliedWindow {
 		return
 	}
 	isFirstInWindow := limit.hasRemaining && limit.remaining == limit.limit-1
@@ -126,21 +125,21 @@ func (g *governor) learnWindow(limit rateLimitItem, a outcome) {
 //	the time is a Retry-After    maxWindow                 minWindow
 //	the window was implied       it, but >= minWindow      the same as the maximum
 //	nothing is known             maxImpliedWindow          minWindow
-func (g *governor) retryTime(headers rateHeaders, a outcome) time.Time {
-	until := headers.retryTime(a.receivedAt)
+func (g *governor) retryTime(headers rateHeaders, o outcome) time.Time {
+	until := headers.retryTime(o.receivedAt)
 	isRetryAfter := until.Equal(headers.retryAfter)
-	if isRetryAfter && isRateLimited(a.status, headers) {
+	if isRetryAfter && isRateLimited(o.status, headers) {
 		return until
 	}
 	maxLeft := g.maxLeft(isRetryAfter)
-	if until.Sub(a.receivedAt) <= maxLeft+resetSlack {
+	if until.Sub(o.receivedAt) <= maxLeft+resetSlack {
 		return until
 	}
 	fallback := minWindow
 	if g.announcedWindow > 0 || !isRetryAfter && g.impliedWindow > 0 {
 		fallback = maxLeft
 	}
-	return a.receivedAt.Add(fallback)
+	return o.receivedAt.Add(fallback)
 }
 
 // resetSlack is how far the end of a window may be beyond the window's length, because ends are told in whole seconds.

@@ -11,14 +11,38 @@ const rounding = time.Second
 type window struct {
 	end       time.Time // the earliest end that its answers told; zero if nothing is known
 	firstSent time.Time // when the request was sent whose answer was its first
+	inFlight  int       // requests without an answer
+	hasLeft   bool      // whether an answer of the window told how many requests are left
+	left      int64     // requests left, without those in flight
 
 	// isLater means that a refusal after the end has disproved it: the API rounds down, or its clock is behind. From then on each
 	// end counts as told a second too early.
 	isLater bool
 }
 
+// heldUntil returns the end of the window if all its requests are used or in flight. Otherwise it returns the zero time.
+func (w *window) heldUntil() time.Time {
+	if w.hasLeft && w.left <= 0 {
+		return w.end
+	}
+	return time.Time{}
+}
+
+// send counts a request.
+func (w *window) send() {
+	w.inFlight++
+	w.left--
+}
+
+// forget drops all that is known, except the requests in flight.
+func (w *window) forget() { *w = window{inFlight: w.inFlight} }
+
 // observe records the end that an answer tells. It ignores an end that is more than maxLeft after the answer.
 func (w *window) observe(o outcome, maxLeft time.Duration) {
+	w.inFlight--
+	if !o.answered {
+		return
+	}
 	told := o.headers.limit.reset
 	if told.IsZero() && o.isRefusal() && o.headers.retryAfter.After(o.receivedAt) {
 		told = o.headers.retryAfter
@@ -33,11 +57,22 @@ func (w *window) observe(o outcome, maxLeft time.Duration) {
 		w.isLater = true
 		told = w.shift(told)
 	}
+	limit := o.headers.limit
 	switch {
 	case isAfterEnd || told.After(w.end.Add(rounding)): // the answer is in another window
 		w.end, w.firstSent = told, o.sentAt
+		// A request in flight may arrive in this window, even if it was sent in the one before.
+		w.hasLeft, w.left = limit.hasRemaining, limit.remaining-int64(w.inFlight)
+		return
 	case told.Before(w.end):
 		w.end = told
+	}
+	switch {
+	case !limit.hasRemaining:
+	case !w.hasLeft || w.inFlight == 0:
+		w.hasLeft, w.left = true, limit.remaining-int64(w.inFlight)
+	default: // the answer may have been overtaken by one that told less
+		w.left = min(w.left, limit.remaining)
 	}
 }
 
