@@ -37,7 +37,7 @@ var (
 type answer struct {
 	status     int
 	header     http.Header
-	body       []byte    // decompressed; if the status is not 200, only its beginning
+	body       []byte // decompressed; if the status is not 200, only its beginning
 	sentAt     time.Time
 	receivedAt time.Time // the time when the headers arrived
 }
