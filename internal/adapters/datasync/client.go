@@ -103,7 +103,7 @@ func (c *Client) FetchPage(ctx context.Context, req domain.PageRequest) (domain.
 		}
 	}
 	answer, err := c.send(ctx, req)
-	if answer.status == 0 {
+	if answer.receivedAt.IsZero() { // there was no answer
 		c.permits.tell(outcome{sentAt: sentAt})
 		return domain.Page{}, err
 	}

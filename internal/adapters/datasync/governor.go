@@ -30,6 +30,10 @@ type outcome struct {
 
 func (o outcome) isRefusal() bool { return o.answered && isRateLimited(o.status, o.headers) }
 
+// isUsedUp reports whether the answer refuses the request because of the quota. A 503 says that the API is overloaded, which is no
+// news of the quota.
+func (o outcome) isUsedUp() bool { return o.isRefusal() && o.status != http.StatusServiceUnavailable }
+
 // A governor implements permits for one process: at least minDelay passes from one request to the next, and no request is sent
 // before the rate limit allows it.
 type governor struct {
@@ -81,7 +85,7 @@ func (g *governor) tell(o outcome) time.Time {
 		g.window.forget()
 	}
 	g.learnWindow(o.headers.limit, o)
-	g.window.observe(o, g.maxLeft(false)+resetSlack)
+	g.window.observe(o, g.maxLeft(false)+rounding)
 	g.silent.observe(o)
 	if !o.isRefusal() && !o.headers.isUsedUp() {
 		return time.Time{}
@@ -132,7 +136,7 @@ func (g *governor) retryTime(headers rateHeaders, o outcome) time.Time {
 		return until
 	}
 	maxLeft := g.maxLeft(isRetryAfter)
-	if until.Sub(o.receivedAt) <= maxLeft+resetSlack {
+	if until.Sub(o.receivedAt) <= maxLeft+rounding {
 		return until
 	}
 	fallback := minWindow
@@ -141,9 +145,6 @@ func (g *governor) retryTime(headers rateHeaders, o outcome) time.Time {
 	}
 	return o.receivedAt.Add(fallback)
 }
-
-// resetSlack is how far the end of a window may be beyond the window's length, because ends are told in whole seconds.
-const resetSlack = time.Second
 
 // maxLeft returns the longest time from an answer to the end of its window that the governor believes, see retryTime.
 func (g *governor) maxLeft(isRetryAfter bool) time.Duration {

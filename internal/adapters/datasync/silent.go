@@ -7,7 +7,8 @@ import "time"
 // bounds: a refusal raises the lower one, and an answer after it lowers the upper one. Each window tries the middle of the bounds,
 // until they are near each other, so that no window has more than one refusal.
 //
-// Another client of the same quota, or refusals at random, give a different number each time. Then nothing is believed.
+// Another client of the same quota, or refusals at random, give a different number each time. Then nothing is believed. After
+// maxCalm windows without a refusal the limit is tried again, because it may be higher now.
 type silentWindow struct {
 	opened     time.Time // when the answer to the window's first request arrived; zero until then
 	openedSent time.Time // when the window's first request was sent; zero: no window is open
@@ -16,16 +17,19 @@ type silentWindow struct {
 	refused    bool      // whether the API has refused a request in the window
 
 	limit      int  // requests before the latest refusal; 0 if there was none
-	isBelieved bool // whether the window before had the same limit
+	isBelieved bool // whether two windows in turn had the same limit
+	calm       int  // windows in turn without a refusal
 	shortest   time.Duration
 	longest    time.Duration // 0 if unknown
 	latency    time.Duration // the longest from a request to its answer
 }
 
-// isNear reports whether the bounds of the length are near enough to stop trying.
-func (s *silentWindow) isNear() bool { return s.longest-s.shortest <= s.longest/64 }
+const maxCalm = 16
 
-// heldUntil returns when the next window opens, if this one is used up. Otherwise it returns the zero time, or a time in the past.
+// isFound reports whether the bounds of the length are near enough to stop trying.
+func (s *silentWindow) isFound() bool { return s.longest-s.shortest <= s.longest/64 }
+
+// heldUntil returns when to try whether this window has ended, if it is used up. Otherwise it returns the zero time.
 func (s *silentWindow) heldUntil() time.Time {
 	if !s.isBelieved || s.longest == 0 || s.openedSent.IsZero() || s.used < s.limit {
 		return time.Time{}
@@ -34,13 +38,13 @@ func (s *silentWindow) heldUntil() time.Time {
 	if opened.IsZero() {
 		opened = s.openedSent.Add(s.latency)
 	}
-	if s.refused || s.isNear() {
+	if s.refused || s.isFound() {
 		return opened.Add(s.longest)
 	}
 	return opened.Add((s.shortest + s.longest) / 2)
 }
 
-// send counts a request. If the window was used up or refused a request, this request may open the next one, see observe.
+// send counts a request. The answer shows whether it opened the next window, see observe.
 func (s *silentWindow) send(now time.Time) {
 	if s.openedSent.IsZero() {
 		s.openedSent, s.opened, s.used = now, time.Time{}, s.inFlight
@@ -67,10 +71,22 @@ func (s *silentWindow) observe(o outcome) {
 	}
 	if isNext := s.refused || s.isBelieved && s.used > s.limit; isNext && !o.sentAt.Before(s.openedSent) {
 		s.longest = s.boundedLongest(o.receivedAt.Sub(s.openedSent))
+		s.countCalm()
 		s.openedSent, s.opened, s.used, s.refused = o.sentAt, o.receivedAt, 1+s.inFlight, false
 	}
 	if s.opened.IsZero() {
 		s.opened = o.receivedAt
+	}
+}
+
+// countCalm counts a window that has ended.
+func (s *silentWindow) countCalm() {
+	s.calm++
+	if s.refused {
+		s.calm = 0
+	}
+	if s.calm == maxCalm {
+		s.isBelieved, s.calm = false, 0
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,32 +29,49 @@ type windowServer struct {
 	tell   teller
 	limit  func(windows int) int // the limit of the newest of so many windows
 
+	answered, refused int
+	refusals          []int     // in each window
+	first, last       time.Time // when the first and the last request were sent
+
+	mu      sync.Mutex
 	end     time.Time
 	windows int
 	used    int
-
-	answered, refused int
-	refusals          []int // in each window
-	first, last       time.Time
 }
 
 // A teller returns the headers about the rate limit: the limit, what is left, the time of the answer by the server's clock, and the
 // end of the window by the same clock.
 type teller func(limit, left int, now, end time.Time, refused bool) []string
 
-// count counts a request that arrives now, and reports whether the limit allows it.
-func (s *windowServer) count() (limit int, ok bool) {
+// A count is the state of a window after a request.
+type count struct {
+	limit, left int
+	end         time.Time
+	windows     int // how many windows there were so far
+	refused     bool
+}
+
+// count counts a request that arrives now.
+func (s *windowServer) count() count {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !time.Now().Before(s.end) {
 		s.end, s.used = time.Now().Add(s.length), 0
 		s.windows++
-		s.refusals = append(s.refusals, 0)
 	}
-	limit = s.limit(s.windows)
-	if s.used >= limit {
-		return limit, false
+	limit := s.limit(s.windows)
+	refused := s.used >= limit
+	if !refused {
+		s.used++
 	}
-	s.used++
-	return limit, true
+	return count{limit: limit, left: max(limit-s.used, 0), end: s.end, windows: s.windows, refused: refused}
+}
+
+// isOver reports whether no window is open.
+func (s *windowServer) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !time.Now().Before(s.end)
 }
 
 func (s *windowServer) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -62,12 +80,13 @@ func (s *windowServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	s.last = time.Now()
 	time.Sleep(quotaLatency / 2)
-	limit, ok := s.count()
-	headers := s.tell(limit, max(limit-s.used, 0), time.Now().Add(s.skew), s.end.Add(s.skew), !ok)
+	c := s.count()
+	headers := s.tell(c.limit, c.left, time.Now().Add(s.skew), c.end.Add(s.skew), c.refused)
 	time.Sleep(quotaLatency / 2)
-	if !ok {
+	s.refusals = append(s.refusals, make([]int, c.windows-len(s.refusals))...)
+	if c.refused {
 		s.refused++
-		s.refusals[len(s.refusals)-1]++
+		s.refusals[c.windows-1]++
 		return respond(r, 429, headers, nil), nil
 	}
 	s.answered++
@@ -83,12 +102,14 @@ func (s *windowServer) otherClient(done <-chan struct{}) {
 		case <-done:
 			return
 		case <-time.After(time.Duration(10+random.IntN(21)) * time.Millisecond):
-			if isOver := !time.Now().Before(s.end); !isOver && s.windows == newest && taken >= quotaLimit/3 {
+			if taken >= quotaLimit/3 && !s.isOver() {
 				continue
 			}
-			if _, ok := s.count(); s.windows != newest {
-				newest, taken = s.windows, 1
-			} else if ok {
+			c := s.count()
+			if c.windows != newest {
+				newest, taken = c.windows, 0
+			}
+			if !c.refused {
 				taken++
 			}
 		}
@@ -177,7 +198,8 @@ func TestFetchPage_WholeQuota(t *testing.T) {
 		other     bool
 		longest   time.Duration
 		refusals  int // greatest number in all
-		perWindow int // greatest number in one window; 0: as refusals
+		perWindow int // greatest number in one window
+		inFirst   int // greatest number in the first window, if that is more
 	}{
 		{name: "seconds left", window: short, tell: secondsUp, longest: within(short)},
 		{name: "epoch in milliseconds", window: short, tell: epochMillis, longest: within(short)},
@@ -189,26 +211,53 @@ func TestFetchPage_WholeQuota(t *testing.T) {
 		{name: "IETF, long windows", window: long, tell: ietf(long), longest: within(long)},
 		{name: "epoch in seconds, long windows", window: long, tell: epochSeconds, longest: within(long)},
 		{name: "HTTP dates, long windows", window: long, tell: httpDate, longest: within(long)},
-		{name: "seconds left, rounded down", window: short, tell: secondsDown, longest: within(short) + time.Second, refusals: 1},
-		{name: "epoch in seconds, rounded down", window: short, tell: epochRoundDown, longest: within(3 * time.Second), refusals: 1},
+		{name: "seconds left, rounded down", window: short, tell: secondsDown, longest: within(short) + time.Second, refusals: 1, perWindow: 1},
+		{name: "epoch in seconds, rounded down", window: short, tell: epochRoundDown, longest: within(3 * time.Second), refusals: 1, perWindow: 1},
 		{name: "seconds left, clock ahead", window: short, tell: secondsUp, skew: 7 * time.Minute, longest: within(short)},
-		{name: "epoch in milliseconds, clock ahead", window: short, tell: epochMillis, skew: 7 * time.Minute, longest: within(3 * time.Second)},
-		{name: "epoch in seconds, clock behind", window: short, tell: epochSeconds, skew: -7*time.Minute - 300*time.Millisecond, longest: within(4 * time.Second)},
-		{name: "HTTP dates, clock behind by a little", window: short, tell: httpDate, skew: -300 * time.Millisecond, longest: within(4 * time.Second), refusals: 1},
-		{name: "no headers", window: short, tell: silent, longest: within(3 * time.Second), refusals: 11, perWindow: 2},
-		{name: "no headers, long windows", window: long, tell: silent, longest: within(65 * time.Second), refusals: 20, perWindow: 7},
-		{name: "headers lie", window: short, tell: lying, longest: within(3 * time.Second), refusals: 20, perWindow: 2},
-		{name: "headers vanish", window: short, tell: vanishing, longest: within(3 * time.Second), refusals: 20, perWindow: 2},
+		{
+			name: "epoch in milliseconds, clock ahead", window: short, tell: epochMillis, skew: 7 * time.Minute,
+			longest: within(3 * time.Second),
+		},
+		{
+			name: "epoch in seconds, clock behind", window: short, tell: epochSeconds, skew: -7*time.Minute - 300*time.Millisecond,
+			longest: within(4 * time.Second),
+		},
+		{
+			name: "HTTP dates, clock behind by a little", window: short, tell: httpDate, skew: -300 * time.Millisecond,
+			longest: within(4 * time.Second), refusals: 1, perWindow: 1,
+		},
+		{name: "no headers", window: short, tell: silent, longest: within(3 * time.Second), refusals: 8, perWindow: 1, inFirst: 2},
+		{
+			name: "no headers, long windows", window: long, tell: silent, longest: within(65 * time.Second), refusals: 12, perWindow: 1,
+			inFirst: 6, // the waits of the retry policy: 1, 2, 4, 8, 16 and 32 seconds
+		},
+		{name: "headers lie", window: short, tell: lying, longest: within(3 * time.Second), refusals: 9, perWindow: 1},
+		{name: "headers vanish", window: short, tell: vanishing, longest: within(short)},
 		{
 			name: "a limit that changes", window: short, tell: secondsUp, longest: 2 * within(short),
 			limit: func(windows int) int { return []int{50, 20, 70}[windows%3] },
 		},
 		{
+			name: "a limit that grows, no headers", window: short, tell: silent, longest: 80 * time.Second, refusals: 20, perWindow: 2,
+			limit: func(windows int) int {
+				if windows <= 5 {
+					return 10
+				}
+				return quotaLimit
+			},
+		},
+		{
 			name: "a limit that changes, no headers", window: short, tell: silent, longest: 3 * within(short), refusals: 40, perWindow: 2,
 			limit: func(windows int) int { return []int{50, 50, 50, 50, 20, 20}[windows%6] },
 		},
-		{name: "a second client", window: short, tell: secondsUp, other: true, longest: 2 * within(short), refusals: quotaPages * 2 / 100},
-		{name: "a second client, no headers", window: short, tell: silent, other: true, longest: 3 * within(short), refusals: 60, perWindow: 3},
+		{
+			name: "a second client", window: short, tell: secondsUp, other: true, longest: 2 * within(short),
+			refusals: quotaPages * 2 / 100, perWindow: 1,
+		},
+		{
+			name: "a second client, no headers", window: short, tell: silent, other: true, longest: 3 * within(short), refusals: 30,
+			perWindow: 2,
+		},
 		{name: "no limit", window: short, tell: silent, limit: func(int) int { return unlimited }, longest: quotaPages * quotaLatency},
 	}
 	for _, tt := range tests {
@@ -220,14 +269,13 @@ func TestFetchPage_WholeQuota(t *testing.T) {
 					server.limit = func(int) int { return quotaLimit }
 				}
 				time.Sleep(time.Until(time.Date(2026, 1, 27, 12, 0, 0, 137e6, time.UTC))) // a time that has ten digits since 1970
+				done := make(chan struct{})
 				if tt.other {
-					done := make(chan struct{})
-					defer close(done)
 					go server.otherClient(done)
 				}
 				readAll(t, newClient(t, func(c *datasync.Config) { c.Transport = server }), server)
 				took := server.last.Sub(server.first)
-				t.Logf(tt.name+" took %s, at most %s; %d refused of %d; %v", took, tt.longest, server.refused, server.answered+server.refused, server.refusals)
+				close(done)
 				if took > tt.longest {
 					t.Errorf("took %s, want at most %s", took, tt.longest)
 				}
@@ -235,13 +283,51 @@ func TestFetchPage_WholeQuota(t *testing.T) {
 					t.Errorf("got %d refusals, want at most %d", server.refused, tt.refusals)
 				}
 				for i, n := range server.refusals {
-					if tt.perWindow > 0 && n > tt.perWindow {
-						t.Errorf("got %d refusals in window %d, want at most %d", n, i+1, tt.perWindow)
+					atMost := tt.perWindow
+					if i == 0 {
+						atMost = max(atMost, tt.inFirst)
+					}
+					if n > atMost {
+						t.Errorf("got %d refusals in window %d, want at most %d", n, i+1, atMost)
 					}
 				}
 			})
 		})
 	}
+}
+
+// TestFetchPage_UnansweredRequest checks that a request without an answer counts in the next window, too, because it may arrive there.
+func TestFetchPage_UnansweredRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const limit, window = 3, 2 * time.Second
+		server := &windowServer{length: window, tell: secondsUp, limit: func(int) int { return limit }}
+		hangs := true
+		client := newClient(t, func(c *datasync.Config) {
+			c.Timeout = time.Hour
+			c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) {
+				if hangs {
+					hangs = false
+					time.Sleep(3 * window)
+				}
+				return server.RoundTrip(r)
+			})
+		})
+		go func() { _, _ = client.FetchPage(t.Context(), domain.PageRequest{}) }()
+		synctest.Wait()
+		for answered := 0; ; answered++ {
+			_, err := client.FetchPage(t.Context(), domain.PageRequest{})
+			held := domain.AsError(err)
+			switch {
+			case err == nil:
+			case held == nil || !held.Unsent || answered != limit-1:
+				t.Fatalf("got error %v after %d answers, want a hold after %d", err, answered, limit-1)
+			default:
+				time.Sleep(time.Until(held.Until) + 3*window)
+				return
+			}
+		}
+	})
 }
 
 // readAll fetches pages until the server has answered quotaPages. It waits as the retry policy does: until the time that an error

@@ -2,15 +2,16 @@ package datasync
 
 import "time"
 
-// rounding is how much later than told a window may end, because most APIs tell its end in whole seconds.
+// rounding is how much the told end of a window may be wrong, because most APIs tell it in whole seconds.
 const rounding = time.Second
 
 // A window is the newest window of the rate limit, as the headers of its answers tell it. A time left in whole seconds is assumed
-// to be rounded up. Then each answer tells an end that is too late by less than a second, and the earliest is the best: the one
-// whose answer arrived just before a second was full. Usually this is the answer to the first request, which opened the window.
+// to be rounded up. Then no answer tells an end that is too early, and the earliest of the told ends is the best. Usually it is the
+// end that the first answer told, because its request opened the window, when the time left was a whole number of seconds.
 type window struct {
 	end       time.Time // the earliest end that its answers told; zero if nothing is known
 	firstSent time.Time // when the request was sent whose answer was its first
+	lastSent  time.Time // when the newest of the answered requests was sent
 	inFlight  int       // requests without an answer
 	hasLeft   bool      // whether an answer of the window told how many requests are left
 	left      int64     // requests left, without those in flight
@@ -37,14 +38,15 @@ func (w *window) send() {
 // forget drops all that is known, except the requests in flight.
 func (w *window) forget() { *w = window{inFlight: w.inFlight} }
 
-// observe records the end that an answer tells. It ignores an end that is more than maxLeft after the answer.
+// observe records what an answer tells. It ignores an end that is more than maxLeft after the answer, and an answer that was overtaken
+// by one of a newer window.
 func (w *window) observe(o outcome, maxLeft time.Duration) {
 	w.inFlight--
 	if !o.answered {
 		return
 	}
 	told := o.headers.limit.reset
-	if told.IsZero() && o.isRefusal() && o.headers.retryAfter.After(o.receivedAt) {
+	if told.IsZero() && o.isUsedUp() && o.headers.retryAfter.After(o.receivedAt) {
 		told = o.headers.retryAfter
 	}
 	if told.IsZero() || told.Sub(o.receivedAt) > maxLeft || o.sentAt.Before(w.firstSent) {
@@ -53,9 +55,13 @@ func (w *window) observe(o outcome, maxLeft time.Duration) {
 	told = w.shift(told)
 	latency := o.receivedAt.Sub(o.sentAt)
 	isAfterEnd := !o.sentAt.Before(w.end)
-	if o.isRefusal() && isAfterEnd && !w.isLater && !told.After(w.end.Add(rounding+latency)) {
+	if o.isUsedUp() && isAfterEnd && !w.isLater && !told.After(w.end.Add(rounding+latency)) {
 		w.isLater = true
 		told = w.shift(told)
+	}
+	wasOvertaken := o.sentAt.Before(w.lastSent)
+	if !wasOvertaken {
+		w.lastSent = o.sentAt
 	}
 	limit := o.headers.limit
 	switch {
@@ -69,9 +75,9 @@ func (w *window) observe(o outcome, maxLeft time.Duration) {
 	}
 	switch {
 	case !limit.hasRemaining:
-	case !w.hasLeft || w.inFlight == 0:
+	case !w.hasLeft || w.inFlight == 0 && !wasOvertaken:
 		w.hasLeft, w.left = true, limit.remaining-int64(w.inFlight)
-	default: // the answer may have been overtaken by one that told less
+	default:
 		w.left = min(w.left, limit.remaining)
 	}
 }
