@@ -1,6 +1,7 @@
 package datasync_test
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -309,6 +310,7 @@ func TestFetchPage_UnansweredRequest(t *testing.T) {
 				if hangs {
 					hangs = false
 					time.Sleep(3 * window)
+					return nil, errors.New("connection reset")
 				}
 				return server.RoundTrip(r)
 			})
