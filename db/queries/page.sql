@@ -44,10 +44,10 @@ SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id,
 SELECT nextval(pg_get_serial_sequence('pages', 'id'))::bigint AS page_id FROM generate_series(1, @pages::bigint);
 
 -- name: PageHasGreater :one
--- Reports whether rows with the ids from first_id to last_id would come too late for a program that follows the stream by page_id, or
--- whether such an id is taken. The transaction must have locked the checkpoint's row.
+-- Reports whether rows with these ids would come too late for a program that follows the stream by page_id, or whether one of the ids is
+-- taken. first_id is the smallest of them. The transaction must have locked the checkpoint's row.
 SELECT EXISTS (
-    SELECT FROM pages AS p WHERE p.id >= @first_id AND (p.stream = @stream OR p.id <= @last_id)
+    SELECT FROM pages AS p WHERE p.id >= @first_id AND (p.stream = @stream OR p.id = ANY(@ids::bigint[]))
 )::boolean AS has_greater;
 
 -- name: PageLatest :many

@@ -12,6 +12,10 @@ WHERE current_setting('idle_session_timeout', true) IS NOT NULL;
 -- lock, and not for the disk, so that it does not slow down the commits of the pages.
 SELECT set_config('lock_timeout', '2s', false), set_config('statement_timeout', '10s', false), set_config('synchronous_commit', 'off', false);
 
+-- name: SessionLimitIdle :exec
+-- Lets the server end the transaction of a runner that is frozen, because the transaction locks the ids of its events.
+SELECT set_config('idle_in_transaction_session_timeout', '10s', true);
+
 -- name: SessionSearchPath :one
 -- Returns the search path and the schema in which PostgreSQL creates new tables. The schema is empty if no schema of the path exists.
 SELECT coalesce(current_schema()::text, '')::text AS schema, current_setting('search_path')::text AS path;

@@ -61,8 +61,8 @@ func (s *Store) commitAhead(
 	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams,
 ) (res domain.CommitResult, isDone bool, err error) {
 	current := s.takeAhead(b.Pages)
+	startsNext := haveEvents(b.Next) && s.batchesAlone == 0 && !s.copyUnsupported
 	s.batchesAlone = max(s.batchesAlone-1, 0)
-	startsNext := len(b.Next) > 0 && s.batchesAlone == 0 && !s.copyUnsupported
 	if current == nil && !startsNext {
 		return res, false, nil
 	}
@@ -115,11 +115,12 @@ func (a *aheadBatch) run(ctx context.Context, pool *pgxpool.Pool, front *aheadBa
 	if front != nil {
 		<-front.reserved // the ids of the ledger grow in the order of the pages
 	}
+	limitIdle := func(q *dbsqlc.Queries) error { return q.SessionLimitIdle(ctx) }
 	reserve := func(q *dbsqlc.Queries) (err error) {
 		w.pageIDs, err = q.PageReserveMany(ctx, int64(len(w.pages)))
 		return err
 	}
-	return conn.TransactPipelined(ctx, pool, "store page", []conn.Query{reserve},
+	return conn.TransactPipelined(ctx, pool, "store page", []conn.Query{limitIdle, reserve},
 		func(ctx context.Context, tx pgx.Tx, progress func()) ([]conn.Query, error) {
 			closeReserved()
 			w.use(tx, progress)
@@ -144,9 +145,7 @@ func (w *batchWriter) moveAndComplete(ctx context.Context, end aheadCommit) ([]c
 	fence := []conn.Query{
 		func(q *dbsqlc.Queries) error { return q.CheckpointLockRow(ctx, stream) },
 		func(q *dbsqlc.Queries) (err error) {
-			isPassed, err = q.PageHasGreater(ctx, dbsqlc.PageHasGreaterParams{
-				Stream: stream, FirstID: w.pageIDs[0], LastID: w.pageIDs[len(w.pageIDs)-1],
-			})
+			isPassed, err = q.PageHasGreater(ctx, dbsqlc.PageHasGreaterParams{Stream: stream, FirstID: w.pageIDs[0], Ids: w.pageIDs})
 			return err
 		},
 		func(q *dbsqlc.Queries) (err error) {
@@ -191,7 +190,17 @@ func (s *Store) takeAhead(pages []domain.DecodedPage) *aheadBatch {
 	return nil
 }
 
-// isSame reports whether a and b are the same pages in the same memory.
+// haveEvents reports whether there are pages, and each of them has an event. By its events, isSame recognises a page.
+func haveEvents(pages []domain.DecodedPage) bool {
+	for _, page := range pages {
+		if len(page.Events) == 0 {
+			return false
+		}
+	}
+	return len(pages) > 0
+}
+
+// isSame reports whether a and b are the same pages in the same memory. Pages without events are never the same.
 func isSame(a, b []domain.DecodedPage) bool {
 	if len(a) != len(b) {
 		return false
@@ -200,7 +209,7 @@ func isSame(a, b []domain.DecodedPage) bool {
 		if a[i].From != b[i].From || a[i].To != b[i].To || len(a[i].Events) != len(b[i].Events) {
 			return false
 		}
-		if len(a[i].Events) > 0 && &a[i].Events[0] != &b[i].Events[0] {
+		if len(a[i].Events) == 0 || &a[i].Events[0] != &b[i].Events[0] {
 			return false
 		}
 	}

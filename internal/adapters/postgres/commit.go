@@ -15,14 +15,14 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Commit implements [domain.EventStore]. It locks the checkpoint's row first. The transaction that has locked the row is the
-// stream's only writer, so two runners of one stream cannot deadlock over other rows.
+// Commit implements [domain.EventStore]. It first tries to store b together with the beginning of b.Next, see aheadBatch. If that is not
+// possible, or fails, it stores b alone: it locks the checkpoint's row first, so that it is the stream's only writer.
 //
 // Commit tries the fastest way first, which takes three round trips: BEGIN with the fence (see moveCheckpoint), one COPY of the events
 // of all pages, and the ledger with COMMIT. Dead letters, drift and the end of a pass need further round trips. If the COPY fails,
 // Commit rolls back and stores the batch again in a slower way:
-//   - If an id is stored already, Commit first fetches the stored rows and compares them, with the help of a second session (see
-//     otherSession). Then it copies the other events. The next batches are stored in this way at once, see batchesToLookUp.
+//   - If an id is stored already, Commit first fetches the stored rows and compares them. Then it copies the other events.
+//     The next batches are stored in this way at once, see batchesToLookUp.
 //   - If another stream stores an id between the look-up and the COPY, Commit inserts the events page by page with INSERT, which skips
 //     stored ids. It does the same if PostgreSQL does not support COPY into the table, for example because of row-level security.
 //   - If PostgreSQL refuses a value, Commit finds the refused events by bisection, page by page, and parks them.
@@ -32,6 +32,7 @@ func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult
 	move := moveParams(b)
 	res, isDone, err := s.commitAhead(ctx, b, move)
 	if !isDone {
+		s.takeAhead(nil) // its ids of ledger rows would be smaller than those of b
 		res, err = s.commitAlone(ctx, b, move)
 	}
 	if err != nil {

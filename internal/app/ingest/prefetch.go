@@ -121,8 +121,14 @@ func (p *prefetcher) repeat(batch []decodedPage, err error) bool {
 	return false
 }
 
-// following returns the pages that batches will yield next, unless a page must be fetched again. It may return none.
-func (p *prefetcher) following() []decodedPage { return p.next.pages }
+// following returns the pages that batches will yield next, unless a page must be fetched again. It returns none while batches yields pages
+// one by one.
+func (p *prefetcher) following() []decodedPage {
+	if len(p.singles) > 0 {
+		return nil
+	}
+	return p.next.pages
+}
 
 // batchStored counts the pages of a batch that is stored. It also sets the greatest size of the next batch, by the time since the pages
 // were taken out of the buffer.

@@ -60,6 +60,9 @@ func checkNextPages(ctx context.Context, db StoreUnderTest) error {
 	}
 	pages := chainPages(checkpoint.Position, [][]byte{{1, 2}, {3, 4}, {4, 5}, {6}})
 	instead := page(pages[3].From, 7)
+	announced, sent := page(instead.To), page(instead.To) // two pages without events at the same position, with different rejects
+	announced.Rejects, sent.Rejects = []domain.Reject{rejectWithoutID("announced")}, []domain.Reject{rejectWithoutID("sent")}
+	announced.Received, sent.Received, announced.MaxParked, sent.MaxParked = 1, 1, 1, 1
 	for _, step := range []struct {
 		pages, next []domain.DecodedPage
 		stored      []byte // the numbers of the events that must be stored after the commit
@@ -68,7 +71,11 @@ func checkNextPages(ctx context.Context, db StoreUnderTest) error {
 		{pages: pages[:1], next: pages[1:2], stored: []byte{1, 2}, want: domain.Counts{Received: 2, Inserted: 2}},
 		{pages: pages[1:2], next: pages[2:3], stored: []byte{1, 2, 3, 4}, want: domain.Counts{Received: 2, Inserted: 2}},
 		{pages: pages[2:3], next: pages[3:4], stored: []byte{1, 2, 3, 4, 5}, want: domain.Counts{Received: 2, Inserted: 1, Duplicate: 1}},
-		{pages: []domain.DecodedPage{instead}, stored: []byte{1, 2, 3, 4, 5, 7}, want: domain.Counts{Received: 1, Inserted: 1}},
+		{
+			pages: []domain.DecodedPage{instead}, next: []domain.DecodedPage{announced},
+			stored: []byte{1, 2, 3, 4, 5, 7}, want: domain.Counts{Received: 1, Inserted: 1},
+		},
+		{pages: []domain.DecodedPage{sent}, stored: []byte{1, 2, 3, 4, 5, 7}, want: domain.Counts{Received: 1, Parked: 1}},
 	} {
 		b := batch(checkpoint, step.pages...)
 		b.Next = step.next
@@ -83,6 +90,13 @@ func checkNextPages(ctx context.Context, db StoreUnderTest) error {
 			return err
 		}
 		checkpoint = res.Checkpoint
+	}
+	letters, err := db.Letters(ctx)
+	if err != nil {
+		return err
+	}
+	if len(letters) != 1 || string(letters[0].Payload) != "sent" {
+		return fmt.Errorf("got dead letters %+v, want one with the payload sent", letters)
 	}
 	return nil
 }

@@ -56,20 +56,20 @@ func (q *Queries) PageExists(ctx context.Context, arg PageExistsParams) (bool, e
 
 const pageHasGreater = `-- name: PageHasGreater :one
 SELECT EXISTS (
-    SELECT FROM pages AS p WHERE p.id >= $1 AND (p.stream = $2 OR p.id <= $3)
+    SELECT FROM pages AS p WHERE p.id >= $1 AND (p.stream = $2 OR p.id = ANY($3::bigint[]))
 )::boolean AS has_greater
 `
 
 type PageHasGreaterParams struct {
 	FirstID int64
 	Stream  string
-	LastID  int64
+	Ids     []int64
 }
 
-// Reports whether rows with the ids from first_id to last_id would come too late for a program that follows the stream by page_id, or
-// whether such an id is taken. The transaction must have locked the checkpoint's row.
+// Reports whether rows with these ids would come too late for a program that follows the stream by page_id, or whether one of the ids is
+// taken. first_id is the smallest of them. The transaction must have locked the checkpoint's row.
 func (q *Queries) PageHasGreater(ctx context.Context, arg PageHasGreaterParams) (bool, error) {
-	row := q.db.QueryRow(ctx, pageHasGreater, arg.FirstID, arg.Stream, arg.LastID)
+	row := q.db.QueryRow(ctx, pageHasGreater, arg.FirstID, arg.Stream, arg.Ids)
 	var has_greater bool
 	err := row.Scan(&has_greater)
 	return has_greater, err

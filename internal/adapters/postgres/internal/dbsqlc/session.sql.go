@@ -89,6 +89,16 @@ func (q *Queries) SessionKeepIdle(ctx context.Context) error {
 	return err
 }
 
+const sessionLimitIdle = `-- name: SessionLimitIdle :exec
+SELECT set_config('idle_in_transaction_session_timeout', '10s', true)
+`
+
+// Lets the server end the transaction of a runner that is frozen, because the transaction locks the ids of its events.
+func (q *Queries) SessionLimitIdle(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, sessionLimitIdle)
+	return err
+}
+
 const sessionLockHolder = `-- name: SessionLockHolder :one
 SELECT l.pid::int AS pid,
        coalesce(extract(epoch FROM clock_timestamp() - greatest(a.query_start, a.state_change)), -1)::float8 AS idle_seconds
