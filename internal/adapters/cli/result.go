@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -11,7 +10,6 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
-	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
@@ -49,10 +47,10 @@ func (s *session) stdoutScreen() *terminal.Screen {
 
 // notComplete says in words why a run that ended with err is not complete, and how much of the stream it has read.
 func notComplete(pages int64, read string, err error) string {
-	switch {
-	case errors.Is(err, ingest.ErrMaxPages):
+	switch stoppedBy(err) {
+	case stoppedByMaxPages:
 		return fmt.Sprintf("not complete: stopped after %s as asked, %s", quantity(pages, "page", "pages"), read)
-	case domain.KindOf(err) == domain.Stopped:
+	case stoppedBySignal:
 		return "not complete: stopped by a signal, " + read
 	}
 	return "not complete, " + read

@@ -113,7 +113,7 @@ func (s *session) refuseNewerSchema(ctx context.Context, databaseURL string) err
 	return nil
 }
 
-// openAdmin is the function Admin of the wiring. It refuses a schema of a newer version.
+// openAdmin calls the function Admin of the wiring, unless a newer version of pawl has migrated the database.
 func (s *session) openAdmin(ctx context.Context, changed Settings) (Admin, func(), error) {
 	if err := s.refuseNewerSchema(ctx, changed.DatabaseURL); err != nil {
 		return nil, nil, err
@@ -121,13 +121,19 @@ func (s *session) openAdmin(ctx context.Context, changed Settings) (Admin, func(
 	return s.wiring.Admin(ctx, changed)
 }
 
-// stoppedBy returns who has asked the run that ended with err to stop: "max-pages", "signal", or nobody.
+// What can ask a run to stop.
+const (
+	stoppedByMaxPages = "max-pages"
+	stoppedBySignal   = "signal"
+)
+
+// stoppedBy returns what has asked the run that ended with err to stop, or an empty text if nothing did.
 func stoppedBy(err error) string {
 	switch {
 	case errors.Is(err, ingest.ErrMaxPages):
-		return "max-pages"
+		return stoppedByMaxPages
 	case domain.KindOf(err) == domain.Stopped:
-		return "signal"
+		return stoppedBySignal
 	}
 	return ""
 }

@@ -107,7 +107,8 @@ func (a *aheadBatch) run(ctx context.Context, pool *pgxpool.Pool, front *aheadBa
 	w := a.writer
 	closeReserved := sync.OnceFunc(func() { close(a.reserved) })
 	defer closeReserved()
-	sharesID := front != nil && w.sharesID(front.writer.pages)
+	rows := w.sortRows()
+	sharesID := front != nil && w.sharesID(rows, front.writer.pages)
 	close(a.compared)
 	if sharesID { // this transaction and the one in front would wait for each other
 		return errSharedID
@@ -124,7 +125,7 @@ func (a *aheadBatch) run(ctx context.Context, pool *pgxpool.Pool, front *aheadBa
 		func(ctx context.Context, tx pgx.Tx, progress func()) ([]conn.Query, error) {
 			closeReserved()
 			w.use(tx, progress)
-			if err := w.copyPages(ctx); err != nil {
+			if err := w.copyPages(ctx, rows); err != nil {
 				return nil, err
 			}
 			select {
@@ -216,11 +217,10 @@ func isSame(a, b []domain.DecodedPage) bool {
 	return true
 }
 
-// sharesID reports whether an event of the pages has the same id as an event of the batch.
-func (w *batchWriter) sharesID(pages []domain.DecodedPage) bool {
+// sharesID reports whether an event of the pages has the same id as an event of the batch. rows is the result of sortRows.
+func (w *batchWriter) sharesID(rows []row, pages []domain.DecodedPage) bool {
 	other := &batchWriter{pages: pages, buffers: &rowBuffers{}}
-	w.sorted = w.sortRows()
-	a, b := w.sorted, other.sortRows()
+	a, b := rows, other.sortRows()
 	for len(a) > 0 && len(b) > 0 {
 		order := cmp.Compare(a[0].prefix, b[0].prefix)
 		if order == 0 {

@@ -22,7 +22,6 @@ type batchWriter struct {
 	pageIDs []int64 // the ids of the pages' ledger rows
 	buffers *rowBuffers
 
-	sorted      []row          // the result of sortRows, if it was called before copyPages; nil otherwise
 	stored      []storedEvents // for each page, what copyPages has done
 	foundStored bool           // the look-up before COPY has found an id that was stored before this batch
 	res         domain.CommitResult
@@ -95,17 +94,12 @@ func (w *batchWriter) writePages(ctx context.Context, hasOpenLetters bool) ([]do
 	return counts, newDrift, nil
 }
 
-// copyPages stores the events of all pages with one COPY. If an id occurs several times in the batch, it copies the first event with
+// copyPages stores the events of all pages with one COPY. rows is the result of sortRows, which copyPages overwrites. If an id occurs several times in the batch, it copies the first event with
 // this id and compares the others with the new row. If expectDuplicates is true, it first looks up the ids that are stored already,
 // compares their events with the rows, and does not copy them. In stored[i] it counts what happened to the events of pages[i].
 //
 // After an error the transaction is over. copyRows lists the errors.
-func (w *batchWriter) copyPages(ctx context.Context) error {
-	rows := w.sorted
-	if rows == nil {
-		rows = w.sortRows()
-	}
-	w.sorted = nil // rows is overwritten
+func (w *batchWriter) copyPages(ctx context.Context, rows []row) error {
 	if w.expectDuplicates {
 		missing, err := w.compareRows(ctx, rows)
 		if err != nil {

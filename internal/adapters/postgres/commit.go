@@ -121,7 +121,7 @@ func (s *Store) commitOnce(
 				return nil, err
 			}
 			if w.copy {
-				if err := w.copyPages(ctx); err != nil {
+				if err := w.copyPages(ctx, w.sortRows()); err != nil {
 					return nil, err
 				}
 			}
@@ -179,7 +179,7 @@ func (m moveAnswer) check(ctx context.Context, q *dbsqlc.Queries, b domain.Batch
 	return checkRepeats(move, m.Repeated)
 }
 
-// moveCheckpoint is the fence (I3). It locks the checkpoint and moves it from the start to the end of the batch.
+// moveCheckpoint passes the fence (I3): it locks the checkpoint and moves it from the start to the end of the batch.
 func moveCheckpoint(ctx context.Context, q *dbsqlc.Queries, move dbsqlc.CheckpointAdvanceParams) (moveAnswer, error) {
 	row, err := q.CheckpointAdvance(ctx, move)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -24,7 +24,7 @@ func (w *batchWriter) compareRows(ctx context.Context, rows []row) (missing []ro
 	l := &w.buffers.lookUp
 	l.reset(w, rows)
 	defer l.dropEvents()
-	if err := l.run(ctx, w.tx); err != nil {
+	if err := l.run(ctx); err != nil {
 		return nil, err
 	}
 	missing = rows[:0]
@@ -73,12 +73,12 @@ func (l *rowLookUp) reset(w *batchWriter, rows []row) {
 	l.unsure = make([][]domain.DecodedEvent, len(w.pages))
 }
 
-// run looks up all rows in the session of db.
-func (l *rowLookUp) run(ctx context.Context, db rowQuerier) error {
+// run looks up all rows.
+func (l *rowLookUp) run(ctx context.Context) error {
 	const maxIDs = maxStatementBytes / len(domain.EventID{})
 	for begin := 0; begin < len(l.rows); {
 		end := l.batch.endOfID(l.rows, min(begin+maxIDs, len(l.rows)))
-		if err := l.fetch(ctx, db, begin, end); err != nil {
+		if err := l.fetch(ctx, begin, end); err != nil {
 			return err
 		}
 		begin = end
@@ -86,13 +86,8 @@ func (l *rowLookUp) run(ctx context.Context, db rowQuerier) error {
 	return nil
 }
 
-// A rowQuerier is a session of PostgreSQL.
-type rowQuerier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-}
-
 // fetch fetches the stored values of rows[begin:end] with one statement, and compares them.
-func (l *rowLookUp) fetch(ctx context.Context, db rowQuerier, begin, end int) error {
+func (l *rowLookUp) fetch(ctx context.Context, begin, end int) error {
 	w, rows, stored := l.batch, l.rows[begin:end], l.stored[begin:end]
 	l.ids = l.ids[:0]
 	for i, r := range rows {
@@ -105,7 +100,7 @@ func (l *rowLookUp) fetch(ctx context.Context, db rowQuerier, begin, end int) er
 		return err
 	})
 	inBinary := []any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}
-	answer, err := db.Query(ctx, sql, append(inBinary, args...)...)
+	answer, err := w.tx.Query(ctx, sql, append(inBinary, args...)...)
 	if err != nil {
 		return err
 	}

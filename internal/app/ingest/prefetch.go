@@ -158,17 +158,14 @@ func (p *prefetcher) take() ([]decodedPage, error) {
 		if !ok {
 			return nil, nil
 		}
-		if first.err != nil {
-			p.failed = first.err
+		batch = p.collect(first)
+		if len(batch.pages) == 0 {
 			return nil, p.failed
 		}
-		batch = p.collect(first)
 	}
 	p.takenAt = batch.takenAt
-	if p.failed == nil && p.waiting.maxBytes > 0 {
-		if first, ok := p.takeReady(); ok && first.err != nil {
-			p.failed = first.err
-		} else if ok {
+	if p.failed == nil {
+		if first, ok := p.takeReady(); ok {
 			p.next = p.collect(first)
 		}
 	}
@@ -176,7 +173,8 @@ func (p *prefetcher) take() ([]decodedPage, error) {
 }
 
 // collect returns a batch of the page first and of the pages that are ready. Together the pages have at most half of the bytes that may
-// wait, because two batches are stored at the same time. But first may have any size.
+// wait, because two batches are stored at the same time. But first may have any size. If decoded has an error instead of a page, collect
+// stores it in failed and ends the batch, which then may be empty.
 func (p *prefetcher) collect(first decodedPage) pageBatch {
 	batch := pageBatch{takenAt: time.Now()}
 	var bytes int64

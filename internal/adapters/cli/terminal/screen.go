@@ -1,8 +1,9 @@
 // Package terminal writes to standard error, which may be a terminal, a pipe or a file, and shows one live line below the
 // output.
 //
-// Except in [HideInput], the package changes no terminal mode, and it does not hide the cursor. So a process that is killed leaves no changed terminal behind. A
-// process in the background may use the package too. If such a process changed a mode, the operating system would stop it.
+// Except in [HideInput], the package changes no terminal mode, and it does not hide the cursor. So a process that is killed leaves no
+// changed terminal behind. A process in the background may use the package too. If such a process changed a mode, the operating system
+// would stop it.
 package terminal
 
 import (
@@ -139,4 +140,23 @@ func useDescriptor(file any, use func(fd int)) {
 	if raw, err := connection.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { use(int(fd)) }) // an error means that the file is closed
 	}
+}
+
+// A Colour is a colour of text. Its value is the number of the colour in the control sequence that Paint writes.
+type Colour string
+
+// The colours. Default leaves the colour of the terminal.
+const (
+	Default Colour = ""
+	Red     Colour = "31"
+	Green   Colour = "32"
+	Yellow  Colour = "33"
+)
+
+// Paint returns text in a colour if useColour is true, and text unchanged otherwise.
+func Paint(text string, colour Colour, useColour bool) string {
+	if !useColour || colour == Default {
+		return text
+	}
+	return "\x1b[" + string(colour) + "m" + text + "\x1b[m"
 }
