@@ -8,9 +8,10 @@ SELECT set_config('idle_session_timeout', '0', false)
 WHERE current_setting('idle_session_timeout', true) IS NOT NULL;
 
 -- name: SessionReport :exec
--- Prepares a connection for the reports of a runner. No other session waits long for a report, and a report waits for nothing: not for a
--- lock, and not for the disk, so that it does not slow down the commits of the pages.
-SELECT set_config('lock_timeout', '2s', false), set_config('statement_timeout', '10s', false), set_config('synchronous_commit', 'off', false);
+-- Sets the limits of a runner's reports, for the transaction or for the whole session. No other session waits long for a report, and a report
+-- waits for nothing: not for a lock, and not for the disk, so that it does not slow down the commits of the pages.
+SELECT set_config('lock_timeout', '2s', @is_local), set_config('statement_timeout', '10s', @is_local),
+       set_config('synchronous_commit', 'off', @is_local);
 
 -- name: SessionLimitIdle :exec
 -- Lets the server end the transaction of a runner that is frozen, because the transaction locks the ids of its events.

@@ -55,6 +55,7 @@ const (
 	CodeSchemaTaken              Code = "schema-taken"
 	CodeEventsWithoutKey         Code = "events-without-key"
 	CodeMigrationBlocked         Code = "migration-blocked"
+	CodeMigrationNeedsDirect     Code = "migration-needs-direct"
 	CodePrivateDatabaseFolder    Code = "private-database-folder"
 	CodePrivateDatabasePrograms  Code = "private-database-programs"
 	CodePrivateDatabaseBusy      Code = "private-database-busy"

@@ -51,7 +51,7 @@ type Error struct {
 	Op       string    // the operation that failed, such as "fetch page"
 	Hint     string    // advice for the user that names no command or flag; may be empty
 	Remedy   Remedy    // advice that the command line expresses as a command or a flag; 0 if there is none
-	Until    time.Time // for RateLimited: when to try again; zero if the API did not say it
+	Until    time.Time // for RateLimited: when to try again; for HolderLeased: when the lease ends; zero if nobody said it
 	Unsent   bool      // no request was sent
 	Holder   Holder    // for Fenced, if Claim returned it: the state of the runner that holds the stream
 	ShortEnd bool      // for BadPage: the page is complete, but it ends its pass below the announced total
@@ -67,6 +67,7 @@ type Holder int
 const (
 	HolderUnknown Holder = iota // the store cannot see the state
 	HolderAlive                 // the runner used the store a moment ago
+	HolderLeased                // the runner has a lease until Error.Until, and may extend it
 	HolderSilent                // the runner has not used the store for so long that it must be frozen or its machine gone
 )
 

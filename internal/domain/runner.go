@@ -39,8 +39,15 @@ type RunnerReport struct {
 	Since     time.Time // when the runner claimed the stream
 	AliveAt   time.Time // when it last reported
 	NotBefore time.Time // the rate limit allows no request before this time; zero if it said nothing
-	HasLock   bool      // some runner holds the stream's lock, so that this one is connected; false behind a connection pooler
+	HasLock   bool      // some runner holds the stream's session lock, so that this one is connected; false behind a connection pooler
+
+	// LeaseUntil is the time before which no other runner may claim the stream. Each report moves it forward. It is zero for a runner that
+	// holds the session lock instead, and for one that has ended.
+	LeaseUntil time.Time
 }
+
+// LeaseDuration is how long the lease of a runner lasts after its last report. Then another runner may claim the stream.
+const LeaseDuration = 30 * time.Second
 
 // After these times without a report a runner counts as frozen or gone. A runner reports every 5 s, and later if its connection is slow.
 // A runner without the lock has probably lost its connection.

@@ -77,11 +77,11 @@ func incidents() []incident {
 			wantCode: exitFenced, want: []string{"another runner", "[stream-held]"},
 		},
 		{
-			name: "a pooler needs another mode",
+			name: "the schema must be updated through a pooler",
 			env: func(f *fixture) []string {
-				return []string{"DATABASE_URL=" + pgtest.WithParam(f.t, f.databaseURL, "default_query_exec_mode", "exec")}
+				return []string{"DATABASE_URL=" + pgtest.Pooler(f.t, pgtest.Empty(f.t))}
 			},
-			wantCode: exitSettings, want: []string{"default_query_exec_mode=cache_describe", "[database-url-invalid]"},
+			wantCode: exitSettings, want: []string{"PAWL_MIGRATE_URL", "[migration-needs-direct]"},
 		},
 		{
 			name:     "the database server is down",

@@ -167,7 +167,8 @@ func (p *process) isStreamDone(ctx context.Context) (done bool) {
 		p.t.Fatal(err)
 	}
 	defer conn.Close(ctx) //nolint:errcheck // it was only read
-	if err := conn.QueryRow(ctx, "SELECT done FROM checkpoints WHERE stream = $1", stream).Scan(&done); err != nil {
+	const query = "SELECT done FROM checkpoints WHERE stream = $1"
+	if err := conn.QueryRow(ctx, query, pgx.QueryExecModeExec, stream).Scan(&done); err != nil { // this mode works behind a pooler
 		p.t.Fatal(err)
 	}
 	return done

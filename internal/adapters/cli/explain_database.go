@@ -8,9 +8,8 @@ func databaseExplanations() []explanation {
 		{
 			code: domain.CodeDatabaseURLInvalid, exitCodes: []int{ExitSettings},
 			cause: "DATABASE_URL is not the URL of a PostgreSQL database, or the server does not know one of its parameters or values.",
-			remedy: "Write it as postgres://user:password@host:5432/database. In the password write @ as %40, # as %23 and / as %2F. Behind a " +
-				"connection pooler it needs default_query_exec_mode=cache_describe, after ? or, if the URL has a ? already, after &. " +
-				"Without a pooler remove this parameter.",
+			remedy: "Write it as postgres://user:password@host:5432/database. In the password write @ as %40, # as %23 and / as %2F. Remove " +
+				"parameters that neither PostgreSQL nor the message explains.",
 		},
 		{
 			code: domain.CodeDatabaseUnreachable, exitCodes: []int{ExitAgain},
@@ -129,6 +128,13 @@ func schemaExplanations() []explanation {
 			cause: "The table events has no unique key on id, so PostgreSQL could store an event twice. A restore that did not end leaves such " +
 				"a table.",
 			remedy: "If a restore did not end, restore the database again. Otherwise run: ALTER TABLE events ADD PRIMARY KEY (id).",
+		},
+		{
+			code: domain.CodeMigrationNeedsDirect, exitCodes: []int{ExitSettings},
+			cause: "The schema must be updated, and the database's URL leads to a connection pooler. A pooler may give the parts of a migration " +
+				"to different sessions of the server.",
+			remedy: "Set PAWL_MIGRATE_URL to the URL of the same database without the pooler. pawl uses it only to update the schema, so its " +
+				"user may be the owner of the tables. Then run the command again.",
 		},
 		{
 			code: domain.CodeMigrationBlocked, exitCodes: []int{ExitAgain},

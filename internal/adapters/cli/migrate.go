@@ -17,7 +17,7 @@ func (c *migrateCommand) Run(s *session) error {
 	defer closeDatabase()
 	var applied []string
 	err = s.try(func(ctx context.Context) (err error) {
-		applied, err = s.wiring.Migrate(ctx, db.URL)
+		applied, err = s.updateSchema(ctx, db.URL)
 		return err
 	})
 	if err != nil {
@@ -29,4 +29,17 @@ func (c *migrateCommand) Run(s *session) error {
 	}
 	_, err = fmt.Fprintln(s.Stdout, text)
 	return outputError(err)
+}
+
+// updateSchema applies the migrations that the database needs and returns their names. If a URL is set for migrations, it uses that one, and
+// then checks that the URL of the database leads to the same schema.
+func (s *session) updateSchema(ctx context.Context, databaseURL string) ([]string, error) {
+	if s.settings.MigrateURL == "" {
+		return s.wiring.Migrate(ctx, databaseURL)
+	}
+	applied, err := s.wiring.Migrate(ctx, s.settings.MigrateURL)
+	if err != nil {
+		return applied, err
+	}
+	return applied, s.wiring.CheckSchema(ctx, databaseURL)
 }

@@ -91,7 +91,7 @@ func (s *session) prepareSchema(databaseURL string, notify func(retry.Wait)) err
 	return s.policy().Do(s.ctx, notify, func(ctx context.Context) error {
 		switch s.settings.Migrate {
 		case settings.MigrateAuto:
-			applied, err := s.wiring.Migrate(ctx, databaseURL)
+			applied, err := s.updateSchema(ctx, databaseURL)
 			for _, name := range applied {
 				s.log.Info("migration applied", "name", name)
 			}

@@ -34,6 +34,7 @@ type runnerJSON struct {
 	LastError   string  `json:"last_error"`    // its last failure, even if it went on; empty if there was none
 	LastErrorAt *string `json:"last_error_at"` // when that was; null if there was none
 	NotBefore   *string `json:"not_before"`    // the rate limit allows no request before this time; null if nothing is known
+	LeaseUntil  *string `json:"lease_until"`   // when its lease on the stream ends; null if it holds the stream by a lock or has ended
 }
 
 type openReasonJSON struct {
@@ -70,6 +71,7 @@ func writeStatusJSON(w io.Writer, s domain.StreamStatus) error {
 			Alive: r.IsAlive(s.Now), Host: r.Host, PID: r.PID, Version: r.Version,
 			Since: formatTime(r.Since), AliveAt: formatTime(r.AliveAt), State: string(r.Activity), StateUntil: timeOrNil(r.Until),
 			LastError: r.LastError, LastErrorAt: timeOrNil(r.LastErrorAt), NotBefore: timeOrNil(r.NotBefore),
+			LeaseUntil: timeOrNil(r.LeaseUntil),
 		}
 	}
 	for _, c := range s.Open {

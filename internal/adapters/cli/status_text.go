@@ -72,10 +72,12 @@ func runnerOf(s domain.StreamStatus) string {
 		return "none; the last one failed at " + timeAt(r.AliveAt, s.Now)
 	case r.HasEnded():
 		return "none; the last one ended at " + timeAt(r.AliveAt, s.Now)
+	case !r.IsAlive(s.Now) && r.LeaseUntil.After(s.Now):
+		return fmt.Sprintf("gone or frozen: no report since %s; its lease ends at %s", timeAt(r.AliveAt, s.Now), timeAt(r.LeaseUntil, s.Now))
 	case !r.IsAlive(s.Now):
 		return "gone or frozen: no report since " + timeAt(r.AliveAt, s.Now)
-	case !r.HasLock:
-		return fmt.Sprintf("seen at %s, but it holds no lock: it was just killed, or uses a connection pooler", timeAt(r.AliveAt, s.Now))
+	case !r.HasLock && r.LeaseUntil.IsZero():
+		return fmt.Sprintf("seen at %s, but it holds no lock: it was just killed, or has lost its connection", timeAt(r.AliveAt, s.Now))
 	case r.Waits(s.Now):
 		return fmt.Sprintf("alive, %s until %s", r.Activity, timeAt(r.Until, s.Now))
 	}

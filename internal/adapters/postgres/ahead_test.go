@@ -100,7 +100,7 @@ func TestAhead(t *testing.T) {
 			name: "another runner claims the stream",
 			between: func(t *testing.T, w *pageWriter) {
 				t.Helper()
-				claimStore(t, startProxy(t, w.databaseURL, servePooler)) // takes no lock
+				takeOver(t, w.databaseURL)
 			},
 			wantKind: domain.Fenced,
 		},

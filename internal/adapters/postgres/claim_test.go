@@ -106,19 +106,6 @@ func TestLockHeartbeat(t *testing.T) {
 	})
 }
 
-// TestClaimBehindPooler checks that a second claim succeeds behind a connection pooler, where a store cannot hold a session lock,
-// and that the token and the epoch then fence the older runner.
-func TestClaimBehindPooler(t *testing.T) {
-	t.Parallel()
-	pooled := startProxy(t, pgtest.Database(t), servePooler)
-	older, checkpoint := claimStore(t, pooled)
-	claimStore(t, pooled)
-	_, err := older.Commit(t.Context(), batchOf(checkpoint, emptyPage(checkpoint)))
-	if domain.KindOf(err) != domain.Fenced {
-		t.Errorf("commit of the older runner: got %v, want Fenced", err)
-	}
-}
-
 // TestKeepaliveSettings checks the settings of the server's sockets. With them the server notices within half a minute that the
 // machine of a client has vanished. A setting in the URL has priority, and a connection behind a pooler gets no settings.
 func TestKeepaliveSettings(t *testing.T) {

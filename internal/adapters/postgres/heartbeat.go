@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// heartbeatInterval is the time between two reports of a runner whose state does not change. Each report is a statement on the
-	// connection that holds the stream's lock, so that other runners see that the holder is alive.
+	// heartbeatInterval is the time between two reports of a runner whose state does not change. A report is a statement on the connection
+	// that holds the stream's lock, or moves the end of the stream's lease. So other runners see that the holder is alive.
 	heartbeatInterval = 5 * time.Second
 	// minReportInterval is the shortest time between two reports, however often the state changes.
 	minReportInterval = time.Second
@@ -25,7 +25,7 @@ const (
 // it. It uses the connection of the stream's lock. If there is none, or if this connection is lost, it opens one of its own outside of
 // the pool, so that it takes no connection away from the pages.
 type heartbeat struct {
-	lock *streamLock // nil behind a connection pooler
+	lock *sessionLock // nil behind a connection pooler
 	row  *runnerRow
 	pool *pgxpool.Pool // says how to connect
 	own  *pgx.Conn     // nil until it is needed
@@ -41,7 +41,8 @@ func (s *Store) startHeartbeat(ctx context.Context) {
 		return
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	s.beats = &heartbeat{lock: s.lock, row: s.row, pool: s.pool, quit: make(chan struct{}), stop: stop, done: make(chan struct{})}
+	lock, _ := s.guard.(*sessionLock)
+	s.beats = &heartbeat{lock: lock, row: s.row, pool: s.pool, quit: make(chan struct{}), stop: stop, done: make(chan struct{})}
 	go s.beats.run(ctx, s.heartbeat)
 }
 
@@ -60,7 +61,8 @@ func (s *Store) endHeartbeat(ctx context.Context) {
 	if s.claimed {
 		ctx, cancel := context.WithTimeout(ctx, conn.CloseTimeout)
 		defer cancel()
-		s.beats.withConnection(ctx, s.row.finish)
+		s.row.write(ctx, s.beats.report)
+		s.row.finish(ctx, s.beats.report)
 	}
 	if s.beats.own != nil {
 		conn.Close(ctx, s.beats.own)
@@ -87,53 +89,58 @@ func (h *heartbeat) run(ctx context.Context, interval time.Duration) {
 		case <-tick.C:
 		case <-h.row.changed:
 		}
-		h.withConnection(ctx, h.row.write)
+		h.row.write(ctx, h.report)
 		pause.Reset(min(minReportInterval, interval))
 	}
 }
 
-// withConnection calls work with a connection of the heartbeat. It returns no error, because the runner needs no report to go on, and the
-// next report may succeed. If no connection can be made, it does not call work.
-func (h *heartbeat) withConnection(ctx context.Context, work func(context.Context, dbsqlc.DBTX)) {
+// report runs a query on a connection of the heartbeat, with the limits of a report. It returns PostgreSQL's error.
+func (h *heartbeat) report(ctx context.Context, query conn.Query) error {
 	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
 	defer cancel()
 	if h.lock != nil {
 		isUsable := false
-		err := h.lock.use(ctx, func(pooled *pgxpool.Conn) error {
+		err := h.lock.use(ctx, func(pooled *pgxpool.Conn) (err error) {
 			if !pooled.Conn().IsClosed() {
-				work(ctx, pooled)
+				err = runAsReport(ctx, pooled, query)
 				isUsable = !pooled.Conn().IsClosed()
 			}
-			return nil
+			return err
 		})
-		if isUsable || err != nil {
-			return
+		if isUsable || ctx.Err() != nil {
+			return err
 		}
 	}
 	if h.own == nil || h.own.IsClosed() {
 		h.own = nil
-		if !h.connect(ctx) {
-			return
+		if err := h.connect(ctx); err != nil {
+			return err
 		}
 	}
-	work(ctx, h.own)
+	return runAsReport(ctx, h.own, query)
 }
 
-// connect opens the heartbeat's own connection. It reports whether this has succeeded.
-func (h *heartbeat) connect(ctx context.Context) bool {
+// runAsReport runs a query with the limits of a report. They hold only for the query, because PostgreSQL runs statements that arrive together
+// in one transaction. Behind a pooler other clients use the session, too.
+func runAsReport(ctx context.Context, sender conn.BatchSender, query conn.Query) error {
+	const isLocal = true
+	return conn.RunTogether(ctx, sender, []conn.Query{func(q *dbsqlc.Queries) error { return q.SessionReport(ctx, isLocal) }, query})
+}
+
+// connect opens the heartbeat's own connection.
+func (h *heartbeat) connect(ctx context.Context) error {
 	cfg := h.pool.Config()
+	if err := cfg.BeforeConnect(ctx, cfg.ConnConfig); err != nil {
+		return err
+	}
 	own, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
 	if err != nil {
-		return false
+		return err
 	}
-	err = cfg.AfterConnect(ctx, own)
-	if err == nil {
-		err = dbsqlc.New(own).SessionReport(ctx)
-	}
-	if err != nil {
+	if err := cfg.AfterConnect(ctx, own); err != nil {
 		conn.Close(ctx, own)
-		return false
+		return err
 	}
 	h.own = own
-	return true
+	return nil
 }

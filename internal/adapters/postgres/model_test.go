@@ -25,7 +25,7 @@ func TestStoreLikeModel(t *testing.T) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
-			tested := storeUnderTest(t, databaseURL)
+			tested := storeUnderTest(t, databaseURL, databaseURL)
 			generator := newPageGenerator(seed)
 			pairs := []*storePair{newStorePair(t, databaseURL, model, "s"), newStorePair(t, databaseURL, model, "other")} // two streams
 			const transactions = 30
@@ -55,7 +55,7 @@ func TestStoreLikeModel(t *testing.T) {
 func TestStoreLikeModelLargePages(t *testing.T) {
 	t.Parallel()
 	databaseURL, model := pgtest.Database(t), domaintest.NewMemDatabase()
-	tested := storeUnderTest(t, databaseURL)
+	tested := storeUnderTest(t, databaseURL, databaseURL)
 	const seed = 5 // any seed
 	generator := newPageGenerator(seed)
 	generator.padding = 120 << 10 // manyRecords events of 120 KiB are 4.7 MiB, and a statement has at most 4 MiB

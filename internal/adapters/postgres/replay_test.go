@@ -21,7 +21,7 @@ func TestReplayStore(t *testing.T) {
 	domaintest.RunChecks(t, domaintest.ReplayChecks(), func(t *testing.T) domaintest.ReplayUnderTest {
 		t.Helper()
 		databaseURL := pgtest.Database(t)
-		return domaintest.ReplayUnderTest{StoreUnderTest: storeUnderTest(t, databaseURL), ReplayStore: newReplayStore(t, databaseURL)}
+		return domaintest.ReplayUnderTest{StoreUnderTest: storeUnderTest(t, databaseURL, databaseURL), ReplayStore: newReplayStore(t, databaseURL)}
 	})
 }
 

@@ -29,8 +29,10 @@ func (s *Store) SetState(state domain.RunnerState) { s.row.setState(state) }
 
 // A runnerRow holds what the table of runners should say about a runner.
 type runnerRow struct {
-	profile RunnerProfile
-	changed chan struct{} // holds one element if the state has changed since the last report
+	profile  RunnerProfile
+	holder   domain.UUID   // names this process in the table, if it has a lease
+	leaseFor time.Duration // how long each report extends the lease; 0 without a lease; set before the first report
+	changed  chan struct{} // holds one element if the state has changed since the last report
 
 	mu     sync.Mutex
 	claim  domain.Checkpoint // the last claim; its epoch is 0 before the first claim
@@ -40,7 +42,7 @@ type runnerRow struct {
 
 func newRunnerRow(profile RunnerProfile) *runnerRow {
 	return &runnerRow{
-		profile: profile, changed: make(chan struct{}, 1), state: domain.RunnerState{Activity: domain.ActivityWorking},
+		profile: profile, holder: newHolder(), changed: make(chan struct{}, 1), state: domain.RunnerState{Activity: domain.ActivityWorking},
 	}
 }
 
@@ -60,15 +62,25 @@ func (r *runnerRow) update(change func()) {
 	}
 }
 
-// write writes the row, or runs an empty statement if no stream is claimed yet. If the row belongs to the claim of another runner, it
-// stays as it is. If the database refuses the row, write warns once.
-func (r *runnerRow) write(ctx context.Context, db dbsqlc.DBTX) {
-	params, isClaimed := r.params()
-	if !isClaimed {
-		_, _ = db.Exec(ctx, "SELECT 1")
+// A reportSender runs a query on a connection of the heartbeat.
+type reportSender func(context.Context, conn.Query) error
+
+// write writes the row, or runs a statement without an effect if no stream is claimed yet. If the row belongs to the claim of another runner,
+// it stays as it is. write returns no error, because the runner needs no report to go on, and the next report may succeed. If the database
+// refuses the row, write warns once.
+func (r *runnerRow) write(ctx context.Context, send reportSender) {
+	r.mu.Lock()
+	claim := r.claim
+	r.mu.Unlock()
+	if claim.Epoch == 0 {
+		_ = send(ctx, func(q *dbsqlc.Queries) error {
+			_, err := q.SessionBackend(ctx)
+			return err
+		})
 		return
 	}
-	err := dbsqlc.New(db).RunnerReport(ctx, params)
+	params := r.paramsOf(claim)
+	err := send(ctx, func(q *dbsqlc.Queries) error { return q.RunnerReport(ctx, params) })
 	answer, isAnswer := errors.AsType[*pgconn.PgError](err)
 	const accessRuleViolation = "42" // the class of SQLSTATEs for a missing privilege, table or column
 	if !isAnswer || !strings.HasPrefix(answer.Code, accessRuleViolation) {
@@ -83,16 +95,21 @@ func (r *runnerRow) write(ctx context.Context, db dbsqlc.DBTX) {
 	}
 }
 
-// finish writes the row for the last time. If the run has failed and the stream has no page, finish also forgets the stream, so that a
-// first run with a wrong setting leaves no empty stream behind. The row stays, with the error.
-func (r *runnerRow) finish(ctx context.Context, db dbsqlc.DBTX) {
-	r.write(ctx, db)
+// finish ends the lease, if there is one. If the run has failed and the stream has no page, finish also forgets the stream, so that a first
+// run with a wrong setting leaves no empty stream behind. The row stays, with the error. An error does no harm: the lease ends by itself,
+// and the next run continues an empty stream.
+func (r *runnerRow) finish(ctx context.Context, send reportSender) {
 	r.mu.Lock()
 	claim, hasFailed := r.claim, r.state.Activity == domain.ActivityFailed
 	r.mu.Unlock()
-	if hasFailed { // an error does no harm: the stream stays, and the next run continues it
-		_ = dbsqlc.New(db).CheckpointForgetEmpty(ctx, dbsqlc.CheckpointForgetEmptyParams{
-			Stream: claim.Stream.String(), Token: claim.Token,
+	if r.leaseFor > 0 {
+		_ = send(ctx, func(q *dbsqlc.Queries) error {
+			return q.RunnerReleaseLease(ctx, dbsqlc.RunnerReleaseLeaseParams{Stream: claim.Stream.String(), Holder: r.holder})
+		})
+	}
+	if hasFailed {
+		_ = send(ctx, func(q *dbsqlc.Queries) error {
+			return q.CheckpointForgetEmpty(ctx, dbsqlc.CheckpointForgetEmptyParams{Stream: claim.Stream.String(), Token: claim.Token})
 		})
 	}
 }
@@ -100,13 +117,13 @@ func (r *runnerRow) finish(ctx context.Context, db dbsqlc.DBTX) {
 // maxLastError bounds the text of the last error, in bytes.
 const maxLastError = 1000
 
-// params returns the row as it should be now. isClaimed is false before the first claim.
-func (r *runnerRow) params() (params dbsqlc.RunnerReportParams, isClaimed bool) {
+// paramsOf returns the row as it should be now for a claim.
+func (r *runnerRow) paramsOf(claim domain.Checkpoint) dbsqlc.RunnerReportParams {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	params = dbsqlc.RunnerReportParams{
+	params := dbsqlc.RunnerReportParams{
 		Host: r.profile.Host, Pid: int64(r.profile.PID), Version: r.profile.Version, State: string(r.state.Activity),
-		Stream: r.claim.Stream.String(), Token: r.claim.Token, LastError: toText(r.state.LastError, maxLastError),
+		Stream: claim.Stream.String(), Token: claim.Token, LastError: toText(r.state.LastError, maxLastError),
 	}
 	if until := r.state.Until; !until.IsZero() {
 		wait := time.Until(until).Milliseconds()
@@ -116,7 +133,11 @@ func (r *runnerRow) params() (params dbsqlc.RunnerReportParams, isClaimed bool) 
 		age := time.Since(at).Milliseconds()
 		params.ErrorAgeMs = &age
 	}
-	return params, r.claim.Epoch > 0
+	if r.leaseFor > 0 {
+		leaseMs := r.leaseFor.Milliseconds()
+		params.Holder, params.LeaseMs = &r.holder, &leaseMs
+	}
+	return params
 }
 
 // toText returns the beginning of text, at most maxBytes long, without what PostgreSQL cannot store in a column of text.

@@ -82,7 +82,8 @@ func TestRunnerRowOfOther(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
 	replaced, _ := claimProfiled(t, startProxy(t, databaseURL, servePooler), nil)
-	expectRunner(t, databaseURL, "s | m | 7 | v1 | working |  | f | f | t | t | f")
+	waitForReport(t, databaseURL)
+	endLease(t, databaseURL)
 	successor := postgres.NewStoreWithIntervals(newPool(t, databaseURL), time.Hour, time.Hour) // only reports changes
 	t.Cleanup(successor.Close)
 	if _, err := successor.Claim(t.Context(), streamS, sourceURL); err != nil {
@@ -176,7 +177,7 @@ func TestFailedFirstRun(t *testing.T) {
 			name: "failed after another claim", activity: domain.ActivityFailed, stays: true,
 			act: func(t *testing.T, databaseURL string, _ *postgres.Store, _ domain.Checkpoint) {
 				t.Helper()
-				claimStore(t, startProxy(t, databaseURL, servePooler)) // takes no lock
+				takeOver(t, databaseURL)
 			},
 		},
 	} {

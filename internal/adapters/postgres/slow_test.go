@@ -27,7 +27,7 @@ func TestSlowStoreInOwnSchema(t *testing.T) {
 		if _, err := migrate.Up(t.Context(), databaseURL); err != nil {
 			t.Fatal(err)
 		}
-		return storeUnderTest(t, databaseURL)
+		return storeUnderTest(t, databaseURL, databaseURL)
 	})
 }
 

@@ -138,5 +138,6 @@ func toRunnerReport(row dbsqlc.Runner) domain.RunnerReport {
 			LastError: row.LastError, LastErrorAt: valueOrZero(row.LastErrorAt),
 		},
 		Token: row.Token, Since: row.Since, AliveAt: row.AliveAt, NotBefore: valueOrZero(row.NotBefore),
+		LeaseUntil: valueOrZero(row.LeaseUntil),
 	}
 }

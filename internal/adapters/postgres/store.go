@@ -25,15 +25,14 @@ func Open(ctx context.Context, databaseURL string, stream domain.StreamID) (*pgx
 
 // A Store is the [domain.EventStore] of one runner.
 type Store struct {
-	pool *pgxpool.Pool
-	lock *streamLock // the stream's session lock; nil before Claim, after Close and behind a connection pooler
-
+	pool  *pgxpool.Pool
+	guard guard      // keeps other runners away from the stream; nil before Claim and after Close
 	row   *runnerRow // what the store reports about its runner
 	beats *heartbeat // nil before Claim and after Close
 
 	claimed bool // Claim has succeeded, so the stream's tables existed at that time
 
-	heartbeat   time.Duration // interval of the lock's heartbeat, normally heartbeatInterval
+	heartbeat   time.Duration // interval of the heartbeat, normally heartbeatInterval
 	silentAfter time.Duration // time after which a runner without a heartbeat counts as gone, normally the constant silentAfter
 
 	copyUnsupported bool          // a COPY failed with errCopyUnsupported
@@ -53,11 +52,11 @@ func NewStore(pool *pgxpool.Pool, profile RunnerProfile) *Store {
 	}
 }
 
-// Close ends a transaction that has begun to store the next batch, reports the last state of the runner and releases the stream's
-// session lock. A second call does nothing.
+// Close ends a transaction that has begun to store the next batch, reports the last state of the runner and releases the stream. A second
+// call does nothing.
 func (s *Store) Close() {
 	s.takeAhead(nil)
-	s.unlock(context.Background())
+	s.releaseGuard(context.Background())
 }
 
 // Checkpoint implements [domain.EventStore].

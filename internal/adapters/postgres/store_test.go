@@ -25,7 +25,18 @@ func TestStore(t *testing.T) {
 	t.Parallel()
 	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
 		t.Helper()
-		return storeUnderTest(t, pgtest.Database(t))
+		databaseURL := pgtest.Database(t)
+		return storeUnderTest(t, databaseURL, databaseURL)
+	})
+}
+
+// TestStoreBehindPooler runs the same checks through PgBouncer, which gives each transaction another connection to the server.
+func TestStoreBehindPooler(t *testing.T) {
+	t.Parallel()
+	domaintest.RunChecks(t, domaintest.StoreChecks(), func(t *testing.T) domaintest.StoreUnderTest {
+		t.Helper()
+		databaseURL := pgtest.Database(t)
+		return storeUnderTest(t, databaseURL, pgtest.Pooler(t, databaseURL))
 	})
 }
 
@@ -72,8 +83,8 @@ func TestCheckpointWaitsForOpenTransaction(t *testing.T) {
 	}
 }
 
-// storeUnderTest returns the functions with which the checks of package domaintest use the database.
-func storeUnderTest(t *testing.T, databaseURL string) domaintest.StoreUnderTest {
+// storeUnderTest returns the functions with which the checks of package domaintest use the database. The stores connect to storeURL.
+func storeUnderTest(t *testing.T, databaseURL, storeURL string) domaintest.StoreUnderTest {
 	t.Helper()
 	applications := map[domain.EventStore]string{} // the application name of each store's connections
 	var conn *pgx.Conn                             // connects at the first query
@@ -87,22 +98,29 @@ func storeUnderTest(t *testing.T, databaseURL string) domaintest.StoreUnderTest 
 		}
 		return conn.Query(ctx, sql)
 	}
+	cut := func(s domain.EventStore) {
+		terminateSessions(t, databaseURL, applications[s])
+		if storeURL != databaseURL { // the runner's lease ends too, as if its process had ended long ago
+			waitForReport(t, databaseURL)
+			pgtest.Exec(t, databaseURL, "UPDATE runners SET lease_until = NULL")
+		}
+	}
 	return domaintest.StoreUnderTest{
 		Open: func() domain.EventStore {
 			application := fmt.Sprintf("runner-%d", len(applications))
-			store := newStore(t, pgtest.WithParam(t, databaseURL, "application_name", application))
+			store := newStore(t, pgtest.WithParam(t, storeURL, "application_name", application))
 			applications[store] = application
 			return store
 		},
 		CutConnections: func(_ context.Context, s domain.EventStore) error {
-			terminateSessions(t, databaseURL, applications[s])
+			cut(s)
 			return nil
 		},
 		Backup: func(context.Context) (restore func(context.Context) error, err error) {
 			pgtest.Exec(t, databaseURL, copyTables)
 			return func(context.Context) error {
-				for _, application := range applications {
-					terminateSessions(t, databaseURL, application)
+				for s := range applications {
+					cut(s)
 				}
 				pgtest.Exec(t, databaseURL, restoreTables)
 				return nil
@@ -274,7 +292,7 @@ func emptyPage(checkpoint domain.Checkpoint) domain.DecodedPage {
 // readDeadLetters returns all dead letters in order of id.
 func readDeadLetters(t *testing.T, databaseURL string) []domain.DeadLetter {
 	t.Helper()
-	letters, err := storeUnderTest(t, databaseURL).Letters(t.Context())
+	letters, err := storeUnderTest(t, databaseURL, databaseURL).Letters(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func newVerifyUnderTest(t *testing.T) domaintest.VerifyUnderTest {
 	databaseURL := pgtest.Database(t)
 	pool := newPool(t, databaseURL)
 	return domaintest.VerifyUnderTest{
-		StoreUnderTest: storeUnderTest(t, databaseURL),
+		StoreUnderTest: storeUnderTest(t, databaseURL, databaseURL),
 		Inventory:      postgres.NewInventory(pool), Comparison: postgres.NewComparison(pool),
 		Delete: func(ctx context.Context, id domain.EventID) error {
 			conn, err := pgx.Connect(ctx, databaseURL)

@@ -18,6 +18,15 @@ func fencedErrors(holder domain.Holder, calls int) []error {
 	return slices.Repeat([]error{err}, calls)
 }
 
+// leasedErrors returns the errors of calls of Claim while another runner has a lease, which ends this long after the start of the test.
+func leasedErrors(end time.Duration, calls int) []error {
+	start := time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC) // the time at which synctest begins
+	err := &domain.Error{
+		Kind: domain.Fenced, Op: "claim", Holder: domain.HolderLeased, Until: start.Add(end), Err: errors.New("another runner"),
+	}
+	return slices.Repeat([]error{err}, calls)
+}
+
 // TestClaim_FencedRetries checks how long a run tries to claim a stream that another runner, the holder, holds. The time depends on the
 // state of the holder.
 func TestClaim_FencedRetries(t *testing.T) {
@@ -61,6 +70,19 @@ func TestClaim_FencedRetries(t *testing.T) {
 			name:      "the holder is alive, then silent, and its session ends",
 			claimErrs: slices.Concat(fencedErrors(domain.HolderAlive, 3), fencedErrors(domain.HolderSilent, 97)),
 			want:      domaintest.NoError, wantAfter: (3 + 97) * claimInterval, wantWaits: 2, // one for each timeout
+		},
+		{
+			name: "the lease of a killed runner ends", claimErrs: leasedErrors(20*time.Second, 100),
+			want: domaintest.NoError, wantAfter: 100 * claimInterval, wantWaits: 1,
+		},
+		{
+			name:      "the holder extends its lease",
+			claimErrs: slices.Concat(leasedErrors(30*time.Second, 15), leasedErrors(33*time.Second, allCalls)),
+			want:      domain.Fenced, wantAfter: 15 * claimInterval, wantWaits: 1,
+		},
+		{
+			name: "the lease does not end, because the server's clock stands still", claimErrs: leasedErrors(10*time.Second, allCalls),
+			want: domain.Fenced, wantAfter: 11 * time.Second, wantWaits: 1,
 		},
 	}
 	for _, tt := range tests {

@@ -13,8 +13,7 @@ import (
 const claimInterval = 200 * time.Millisecond
 
 // claim makes this run the stream's only writer and returns the checkpoint from which the run starts. If another runner holds the
-// stream, claim tries again until claimTimeout has passed since its start. It notifies the observer of this wait once, and again
-// if the timeout changes.
+// stream, claim tries again until claimDeadline. It notifies the observer of this wait once, and again if the deadline changes.
 func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 	var checkpoint domain.Checkpoint
 	attempt := func(ctx context.Context) (err error) {
@@ -22,17 +21,20 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 		return err
 	}
 	began := time.Now()
-	var reportedTimeout time.Duration
+	var firstLease, reported time.Time // the end of the first lease that the store reported; the deadline that the observer knows
 	err := r.opts.Retry.Do(ctx, r.observer.WaitingToStore, attempt)
 	for domain.KindOf(err) == domain.Fenced {
-		timeout := claimTimeout(err)
-		until := began.Add(timeout)
+		fenced := domain.AsError(err)
+		if fenced.Holder == domain.HolderLeased && firstLease.IsZero() {
+			firstLease = fenced.Until
+		}
+		until := claimDeadline(fenced, began, firstLease)
 		remaining := retry.Wait{For: time.Until(until), Until: until, Err: err}
 		if remaining.For <= 0 {
 			break
 		}
-		if timeout != reportedTimeout {
-			reportedTimeout = timeout
+		if !until.Equal(reported) {
+			reported = until
 			r.observer.WaitingToStore(remaining)
 		}
 		if err := remaining.Limit(claimInterval).Sleep(ctx); err != nil {
@@ -47,18 +49,26 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 	return checkpoint, nil
 }
 
-// claimTimeout returns how long claim tries to claim a stream that another runner holds. fenced is the error of the last attempt.
-// Waiting helps if the other runner has ended and the database server has not noticed this yet. The timeout is the time that the
-// server needs to notice it. This time depends on how the other runner ended.
-func claimTimeout(fenced error) time.Duration {
-	switch domain.AsError(fenced).Holder {
+// leaseTolerance is how exactly the end of a lease is known, because the store measures the rest of the lease and not its end.
+const leaseTolerance = time.Second
+
+// claimDeadline returns until when claim tries to claim a stream that another runner holds. fenced is the error of the last attempt, began is
+// the start of the first one, and firstLease is the end of the first lease that an attempt saw. Waiting helps if the other runner has ended
+// and the store has not noticed this yet. The time that the store needs to notice it depends on how the other runner ended.
+func claimDeadline(fenced *domain.Error, began, firstLease time.Time) time.Time {
+	switch fenced.Holder {
+	case domain.HolderLeased:
+		if fenced.Until.Sub(firstLease) > leaseTolerance { // its runner has extended the lease, so it is alive
+			return time.Time{}
+		}
+		return firstLease.Add(leaseTolerance)
 	case domain.HolderAlive: // used the store a moment ago; if its process was killed since, the server notices within a second
-		return time.Second
+		return began.Add(time.Second)
 	case domain.HolderSilent: // its machine may be gone, which the server notices within half a minute
-		return 30 * time.Second
+		return began.Add(30 * time.Second)
 	case domain.HolderUnknown:
 	}
-	return 5 * time.Second // longer than for a holder that is alive, shorter than for one that is silent
+	return began.Add(5 * time.Second) // longer than for a holder that is alive, shorter than for one that is silent
 }
 
 // commitGrace is the greatest time for which Run commits after ctx has ended.

@@ -31,6 +31,7 @@ type Settings struct {
 	RejectRatio  float64 // the maximum part of a page's records that may become dead letters, 0 to 1
 
 	DatabaseURL string
+	MigrateURL  string // where the schema is updated; empty for DatabaseURL
 	Download    bool   // PostgreSQL may be downloaded without a question
 	Migrate     string // one of the Migrate… constants
 	Stream      domain.StreamID
@@ -87,6 +88,7 @@ func (v Values) Check(origins Origins) (Settings, error) {
 		Tries:        int(c.integer("tries", v.Tries, 1, math.MaxInt32)),
 		MaxWait:      c.duration("max-wait", v.MaxWait),
 		RejectRatio:  c.ratio("max-reject-ratio", v.RejectRatio),
+		MigrateURL:   v.MigrateURL,
 		Download:     v.Download == "yes",
 		Migrate:      c.choice("migrate", v.Migrate),
 		Stream:       domain.StreamID{Source: v.Stream},

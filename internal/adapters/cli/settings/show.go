@@ -27,6 +27,8 @@ func Show(v Values, s Settings, origins Origins) (lines []Line) {
 			value, origin = mask(s.APIKey), originOfSecret(v.APIKeyFile, origin)
 		case "DATABASE_URL":
 			value, origin = maskDatabaseURL(s.DatabaseURL), originOfSecret(v.DatabaseURLFile, origin)
+		case "PAWL_MIGRATE_URL":
+			value = maskDatabaseURL(value)
 		}
 		if value == "" {
 			origin = "not set"

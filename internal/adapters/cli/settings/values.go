@@ -26,6 +26,7 @@ type Values struct {
 
 	DatabaseURL     string `group:"database" kong:"-" setting:"DATABASE_URL" help:"postgres://user:password@host:5432/database, or embedded:DIR for a private PostgreSQL in that folder."`
 	DatabaseURLFile string `group:"database" kong:"-" setting:"DATABASE_URL_FILE" help:"A file that holds the database's URL, instead of DATABASE_URL."`
+	MigrateURL      string `group:"database" kong:"-" setting:"PAWL_MIGRATE_URL" help:"The URL with which the schema is updated, if DATABASE_URL leads to a connection pooler or its user may not create tables."`
 	Download        string `group:"database" kong:"-" setting:"PAWL_DOWNLOAD" help:"yes lets pawl download PostgreSQL for embedded:DIR if this machine has none. Otherwise pawl asks on a terminal, and refuses elsewhere."`
 	Migrate         string `group:"database" name:"migrate" setting:"PAWL_MIGRATE" default:"auto" choices:"auto,check,off" placeholder:"MODE" help:"What a run does about the schema first: auto updates it, check stops the run if the schema is not up to date, off only refuses the schema of a newer version."`
 	Stream          string `group:"database" name:"stream" setting:"PAWL_STREAM" default:"datasync" placeholder:"NAME" help:"The stream's name. Each stream has its own checkpoint."`

@@ -62,7 +62,7 @@ func TestFind(t *testing.T) {
 // TestSecretNames checks that the names of all secrets, and of the files of secrets, are returned.
 func TestSecretNames(t *testing.T) {
 	t.Parallel()
-	want := []string{"API_KEY", "TARGET_API_KEY", "API_KEY_FILE", "DATABASE_URL", "DATABASE_URL_FILE"}
+	want := []string{"API_KEY", "TARGET_API_KEY", "API_KEY_FILE", "DATABASE_URL", "DATABASE_URL_FILE", "PAWL_MIGRATE_URL"}
 	if got := SecretNames(); !slices.Equal(got, want) {
 		t.Errorf("got names %q, want %q", got, want)
 	}

@@ -28,8 +28,8 @@ const maxLockWait = time.Minute
 // Several processes may call Up at the same time. One of them migrates and the others wait. If the wait takes longer than a
 // minute, Up returns Transient.
 //
-// Up returns Invalid and writes nothing in three cases: the schema is newer than this program, tables of another program have the
-// names of pawl's tables, or the database's encoding is not UTF8.
+// Up returns Invalid and writes nothing in four cases: the schema is newer than this program, tables of another program have the
+// names of pawl's tables, the database's encoding is not UTF8, or there are migrations to apply and databaseURL leads to a pooler.
 //
 // If other sessions use a table that a migration changes, Up waits for them for a few seconds. Then it returns Transient, and the
 // error names a session that probably uses the table. When ctx ends, Up returns at once, and the error's kind is Stopped. Each
@@ -43,6 +43,9 @@ func Up(ctx context.Context, databaseURL string) ([]string, error) {
 
 	pending, err := pendingMigrations(ctx, pg)
 	if err != nil || len(pending) == 0 {
+		return nil, err
+	}
+	if err := requireDirect(ctx, pg); err != nil {
 		return nil, err
 	}
 	lock, err := lockSchema(ctx, databaseURL)
@@ -64,8 +67,22 @@ func Up(ctx context.Context, databaseURL string) ([]string, error) {
 	return pending, nil
 }
 
+// requireDirect returns Invalid if pg goes through a connection pooler, which may give the parts of a migration to different sessions.
+func requireDirect(ctx context.Context, pg *pgx.Conn) error {
+	const op = "migrate"
+	isDirect, err := conn.IsDirect(ctx, pg)
+	if err != nil || isDirect {
+		return conn.Classify(op, err)
+	}
+	return &domain.Error{
+		Kind: domain.Invalid, Code: domain.CodeMigrationNeedsDirect, Op: op,
+		Err:  errors.New("the database's URL leads to a connection pooler, but a migration needs a connection to the server itself"),
+		Hint: "set PAWL_MIGRATE_URL to the URL of the same database without the pooler",
+	}
+}
+
 // CheckSchema returns nil if the schema is exactly the one that this program needs. It returns Invalid if migrations were not
-// applied, and the error names them. It also returns Invalid in the three cases in which [Up] does. CheckSchema only reads, so a user
+// applied, and the error names them. It also returns Invalid for a schema or a database that [Up] refuses. CheckSchema only reads, so a user
 // who may not change the schema can run it.
 func CheckSchema(ctx context.Context, databaseURL string) error {
 	pg, err := conn.Connect(ctx, databaseURL, applicationName)

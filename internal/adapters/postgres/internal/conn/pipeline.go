@@ -24,12 +24,17 @@ func Record(query Query) (sql string, args []any) {
 	return recorded.SQL, recorded.Arguments
 }
 
+// A BatchSender is a transaction or a connection.
+type BatchSender interface {
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
+}
+
 // RunTogether runs the queries in a transaction, in one round trip. If one of them fails, it returns the error and does not run the
-// queries after it.
-func RunTogether(ctx context.Context, tx pgx.Tx, queries []Query) error {
+// queries after it. If the sender is a connection without a transaction, PostgreSQL runs the queries in a transaction of their own.
+func RunTogether(ctx context.Context, sender BatchSender, queries []Query) error {
 	var batch pgx.Batch
 	record(&batch, queries)
-	results := tx.SendBatch(ctx, &batch)
+	results := sender.SendBatch(ctx, &batch)
 	err := read(results, queries)
 	if closeErr := results.Close(); err == nil {
 		err = closeErr

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/pawldata/pawl/internal/adapters/postgres/internal/dbsqlc"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
@@ -33,6 +35,10 @@ const poolSize = 5
 
 // NewPool returns a pool of connections for one runner. The pool connects when it is first used. [ParseURL] explains databaseURL and
 // application. The caller must close the pool.
+//
+// The server keeps the statements that pgx prepares, but only for a direct connection. Behind a pooler the next transaction may use another
+// connection to the server, which does not know them. Whether there is a pooler is known after the first connection, so this one works in the
+// way that is right for both.
 func NewPool(ctx context.Context, databaseURL, application string) (*pgxpool.Pool, error) {
 	cfg, err := ParseURL(databaseURL, application)
 	if err != nil {
@@ -40,12 +46,27 @@ func NewPool(ctx context.Context, databaseURL, application string) (*pgxpool.Poo
 	}
 	cfg.MinConns, cfg.MaxConns = 0, poolSize
 	cfg.AfterConnect = registerTypes
+	var lastWasDirect atomic.Bool
+	cfg.ConnConfig.AfterConnect = func(ctx context.Context, pg *pgconn.PgConn) error {
+		isDirect, err := watchClient(ctx, pg)
+		lastWasDirect.Store(isDirect)
+		return err
+	}
+	cfg.BeforeConnect = func(_ context.Context, connection *pgx.ConnConfig) error {
+		if !lastWasDirect.Load() {
+			connection.DefaultQueryExecMode = poolerMode
+		}
+		return nil
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, Classify("open database", err)
 	}
 	return pool, nil
 }
+
+// poolerMode is how pgx runs statements so that they work behind a pooler.
+const poolerMode = pgx.QueryExecModeCacheDescribe
 
 // ParseURL returns the configuration that databaseURL describes, with pawl's own settings added. databaseURL is a URL or a list of
 // key=value pairs, in the syntax of pgx. application is the name that PostgreSQL shows for the connections, unless databaseURL sets
@@ -77,7 +98,7 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 		return nil, &domain.Error{
 			Kind: domain.Invalid, Code: domain.CodeDatabaseURLInvalid, Op: "read DATABASE_URL",
 			Err:  fmt.Errorf("pawl cannot send a page of events with default_query_exec_mode=%s", strings.ReplaceAll(mode.String(), " ", "_")),
-			Hint: "behind a connection pooler use default_query_exec_mode=cache_describe",
+			Hint: "remove default_query_exec_mode from DATABASE_URL: pawl notices a connection pooler by itself",
 		}
 	}
 	if connection.ConnectTimeout == 0 {
@@ -88,7 +109,10 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	if connection.RuntimeParams["application_name"] == "" {
 		connection.RuntimeParams["application_name"] = application
 	}
-	connection.AfterConnect = watchClient
+	connection.AfterConnect = func(ctx context.Context, pg *pgconn.PgConn) error {
+		_, err := watchClient(ctx, pg)
+		return err
+	}
 	return cfg, nil
 }
 
@@ -101,8 +125,16 @@ func Connect(ctx context.Context, databaseURL, application string) (*pgx.Conn, e
 	if err != nil {
 		return nil, err
 	}
+	cfg.ConnConfig.DefaultQueryExecMode = poolerMode
 	conn, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
 	return conn, Classify("connect", err)
+}
+
+// IsDirect reports whether no pooler is between the connection and the server. It recognises a pooler because the pooler reports another
+// process id than the server.
+func IsDirect(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	backend, err := dbsqlc.New(conn).SessionBackend(ctx)
+	return uint32(backend) == conn.PgConn().PID(), err //nolint:gosec // the protocol sends the same 32 bits unsigned
 }
 
 // Close closes the connection, so that the server releases its locks. It waits for the server up to [CloseTimeout], even if ctx has
@@ -122,23 +154,26 @@ var clientWatch = []struct{ name, value string }{ //nolint:gochecknoglobals // a
 	{name: "tcp_user_timeout", value: "25000"},    // milliseconds before data without an answer ends the connection
 }
 
-// watchClient sets the settings of clientWatch for a direct connection to the server. It does not change a setting that the URL
-// sets, and skips settings that an old server does not have. On a Unix socket the settings have no effect.
+// watchClient sets the settings of clientWatch for a direct connection to the server, and reports whether it is one. It does not change a
+// setting that the URL sets, and skips settings that an old server does not have. On a Unix socket the settings have no effect.
 //
 // Behind a pooler watchClient changes nothing, because the connection to the server belongs to the pooler and serves other clients,
-// too. watchClient recognises a pooler because the pooler reports another process id than the server.
+// too. See [IsDirect].
 //
 // watchClient runs a statement instead of setting start-up parameters, because a pooler refuses start-up parameters that it does not
 // know. The SQL is not in db/queries because generated queries take a connection of another type.
-func watchClient(ctx context.Context, conn *pgconn.PgConn) error {
+func watchClient(ctx context.Context, conn *pgconn.PgConn) (isDirect bool, err error) {
 	var rows []string
 	for _, s := range clientWatch {
 		rows = append(rows, fmt.Sprintf("('%s', '%s')", s.name, s.value))
 	}
-	sql := fmt.Sprintf(`SELECT set_config(w.name, w.value, false) FROM (VALUES %s) AS w (name, value)
-		JOIN pg_settings AS s ON s.name = w.name AND s.source <> 'client' WHERE pg_backend_pid() = %d`, strings.Join(rows, ", "), conn.PID())
-	_, err := conn.Exec(ctx, sql).ReadAll()
-	return err
+	sql := fmt.Sprintf(`SELECT pg_backend_pid() = %[2]d; SELECT set_config(w.name, w.value, false) FROM (VALUES %[1]s) AS w (name, value)
+		JOIN pg_settings AS s ON s.name = w.name AND s.source <> 'client' WHERE pg_backend_pid() = %[2]d`, strings.Join(rows, ", "), conn.PID())
+	results, err := conn.Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return false, err
+	}
+	return string(results[0].Rows[0][0]) == "t", nil
 }
 
 // registerTypes adapts how pgx encodes and decodes values. It makes pgx return times in UTC instead of the machine's time zone.

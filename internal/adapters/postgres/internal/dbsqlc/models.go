@@ -180,4 +180,8 @@ type Runner struct {
 	LastErrorAt *time.Time
 	// the API's rate limit allows no request before this time, NULL if it said nothing
 	NotBefore *time.Time
+	// names the process that holds the stream by a lease, NULL if it holds it by the session lock
+	Holder *domain.UUID
+	// no other runner may claim the stream before this time, NULL if there is no lease
+	LeaseUntil *time.Time
 }

@@ -47,7 +47,7 @@ func (q *Queries) RunnerFailedStarts(ctx context.Context) ([]RunnerFailedStartsR
 }
 
 const runnerGet = `-- name: RunnerGet :one
-SELECT stream, token, host, pid, version, since, alive_at, state, state_until, last_error, last_error_at, not_before FROM runners WHERE stream = $1
+SELECT stream, token, host, pid, version, since, alive_at, state, state_until, last_error, last_error_at, not_before, holder, lease_until FROM runners WHERE stream = $1
 `
 
 // Returns the last runner of the stream.
@@ -67,6 +67,8 @@ func (q *Queries) RunnerGet(ctx context.Context, stream string) (Runner, error) 
 		&i.LastError,
 		&i.LastErrorAt,
 		&i.NotBefore,
+		&i.Holder,
+		&i.LeaseUntil,
 	)
 	return i, err
 }
@@ -92,21 +94,72 @@ func (q *Queries) RunnerHolder(ctx context.Context, stream string) (RunnerHolder
 	return i, err
 }
 
+const runnerLease = `-- name: RunnerLease :one
+SELECT r.host, r.pid, r.since, ceil(extract(epoch FROM r.lease_until - t.now) * 1000)::bigint AS rest_ms
+FROM runners AS r, clock_timestamp() AS t (now)
+WHERE r.stream = $1 AND r.holder <> $2::uuid
+  AND r.lease_until > t.now AND r.lease_until <= t.now + interval '1 ms' * $3::bigint
+`
+
+type RunnerLeaseParams struct {
+	Stream string
+	Holder domain.UUID
+	MaxMs  int64
+}
+
+type RunnerLeaseRow struct {
+	Host   string
+	Pid    int64
+	Since  time.Time
+	RestMs int64
+}
+
+// Returns the lease by which another process than holder has the stream, and for how many more milliseconds. It returns no row if there is
+// none. A lease that lasts longer than max_ms is not believed, because then the clock of the server was set back.
+func (q *Queries) RunnerLease(ctx context.Context, arg RunnerLeaseParams) (RunnerLeaseRow, error) {
+	row := q.db.QueryRow(ctx, runnerLease, arg.Stream, arg.Holder, arg.MaxMs)
+	var i RunnerLeaseRow
+	err := row.Scan(
+		&i.Host,
+		&i.Pid,
+		&i.Since,
+		&i.RestMs,
+	)
+	return i, err
+}
+
+const runnerReleaseLease = `-- name: RunnerReleaseLease :exec
+UPDATE runners SET lease_until = NULL WHERE stream = $1 AND holder = $2::uuid AND lease_until IS NOT NULL
+`
+
+type RunnerReleaseLeaseParams struct {
+	Stream string
+	Holder domain.UUID
+}
+
+// Ends the lease of a process that has ended, also if the stream has another claim by now.
+func (q *Queries) RunnerReleaseLease(ctx context.Context, arg RunnerReleaseLeaseParams) error {
+	_, err := q.db.Exec(ctx, runnerReleaseLease, arg.Stream, arg.Holder)
+	return err
+}
+
 const runnerReport = `-- name: RunnerReport :exec
 INSERT INTO runners AS r (
-    stream, token, host, pid, version, since, alive_at, state, state_until, last_error, last_error_at, not_before
+    stream, token, host, pid, version, since, alive_at, state, state_until, last_error, last_error_at, not_before, holder, lease_until
 )
 SELECT c.stream, c.token, $1::text, $2::bigint, $3::text, t.now, t.now,
        $4::text, t.now + interval '1 ms' * $5::bigint,
        $6::text, t.now - interval '1 ms' * $7::bigint,
-       CASE WHEN c.held_until > t.now THEN c.held_until END
+       CASE WHEN c.held_until > t.now THEN c.held_until END,
+       $8::uuid, t.now + interval '1 ms' * $9::bigint
 FROM checkpoints AS c, clock_timestamp() AS t (now)
-WHERE c.stream = $8 AND c.token = $9
+WHERE c.stream = $10 AND c.token = $11
 ON CONFLICT (stream) DO UPDATE
 SET since = CASE WHEN r.token = excluded.token THEN r.since ELSE excluded.since END,
     token = excluded.token, host = excluded.host, pid = excluded.pid, version = excluded.version,
     alive_at = excluded.alive_at, state = excluded.state, state_until = excluded.state_until,
-    last_error = excluded.last_error, last_error_at = excluded.last_error_at, not_before = excluded.not_before
+    last_error = excluded.last_error, last_error_at = excluded.last_error_at, not_before = excluded.not_before,
+    holder = excluded.holder, lease_until = excluded.lease_until
 `
 
 type RunnerReportParams struct {
@@ -117,12 +170,15 @@ type RunnerReportParams struct {
 	WaitMs     *int64
 	LastError  string
 	ErrorAgeMs *int64
+	Holder     *domain.UUID
+	LeaseMs    *int64
 	Stream     string
 	Token      domain.UUID
 }
 
 // Stores what a runner does. It does nothing if another claim holds the stream. The clock is that of the database server, because the
 // clocks of the machines may differ: wait_ms is the time until the state ends, and error_age_ms is the time since the last error.
+// lease_ms is how long no other process than holder may claim the stream. Without it there is no lease.
 //
 // Two runners can write at the same time only if one of them was just replaced. Its row then lasts until the other's next report.
 func (q *Queries) RunnerReport(ctx context.Context, arg RunnerReportParams) error {
@@ -134,6 +190,8 @@ func (q *Queries) RunnerReport(ctx context.Context, arg RunnerReportParams) erro
 		arg.WaitMs,
 		arg.LastError,
 		arg.ErrorAgeMs,
+		arg.Holder,
+		arg.LeaseMs,
 		arg.Stream,
 		arg.Token,
 	)

@@ -154,13 +154,14 @@ func (q *Queries) SessionNow(ctx context.Context) (time.Time, error) {
 }
 
 const sessionReport = `-- name: SessionReport :exec
-SELECT set_config('lock_timeout', '2s', false), set_config('statement_timeout', '10s', false), set_config('synchronous_commit', 'off', false)
+SELECT set_config('lock_timeout', '2s', $1), set_config('statement_timeout', '10s', $1),
+       set_config('synchronous_commit', 'off', $1)
 `
 
-// Prepares a connection for the reports of a runner. No other session waits long for a report, and a report waits for nothing: not for a
-// lock, and not for the disk, so that it does not slow down the commits of the pages.
-func (q *Queries) SessionReport(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, sessionReport)
+// Sets the limits of a runner's reports, for the transaction or for the whole session. No other session waits long for a report, and a report
+// waits for nothing: not for a lock, and not for the disk, so that it does not slow down the commits of the pages.
+func (q *Queries) SessionReport(ctx context.Context, isLocal bool) error {
+	_, err := q.db.Exec(ctx, sessionReport, isLocal)
 	return err
 }
 
