@@ -34,6 +34,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/pawldata/pawl/internal/adapters/postgres/migrate"
 )
 
@@ -41,7 +43,7 @@ import (
 const stopTimeout = 30 * time.Second
 
 // Main runs the tests of a package and then stops the server that they used, if pgtest started it. It returns the exit code
-// of the process.
+// of the process. If the tests have left a goroutine behind, the exit code is not 0.
 func Main(m *testing.M) int {
 	shared.enterMain()
 	code := m.Run()
@@ -49,6 +51,13 @@ func Main(m *testing.M) int {
 	defer cancel()
 	if err := shared.close(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "pgtest: stop the server:", err)
+	}
+	// The client of the container engine keeps a connection that nobody can close.
+	idle := goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop")
+	idleWriter := goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop")
+	if err := goleak.Find(idle, idleWriter); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, "pgtest: the tests left goroutines behind:", err)
+		code = 1
 	}
 	return code
 }

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
 	"github.com/pawldata/pawl/internal/app/ingest"
@@ -15,10 +16,10 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// TestMain sets the local time zone to UTC, because pawl shows local times.
+// TestMain sets the local time zone to UTC, because pawl shows local times. It also checks that the tests leave no goroutine behind.
 func TestMain(m *testing.M) {
 	time.Local = time.UTC
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // pawl runs a command of pawl with args and the environment environ, and returns its exit code and output.

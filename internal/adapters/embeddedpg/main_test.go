@@ -9,17 +9,18 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
 
 	"github.com/pawldata/pawl/internal/adapters/embeddedpg/pgprograms"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// TestMain runs the tests. But in a process that startUserProcess has started, it calls runAsUser instead (userprocess_test.go).
+// TestMain runs the tests and checks that they leave no goroutine behind. But in a process that startUserProcess has started, it calls runAsUser instead (userprocess_test.go).
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(userEnv); dir != "" {
 		os.Exit(runAsUser(dir))
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 // unreachableRepository returns a URL at which no server listens. It is for tests that must download nothing.
