@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"hash/crc64"
+	"hash/crc32"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -324,5 +324,5 @@ func rowText(row mockapi.Row) string {
 
 // bodyHash returns the hash of the body in the form of Entry.Hash.
 func bodyHash(rec *httptest.ResponseRecorder) string {
-	return fmt.Sprintf("%016x", crc64.Checksum(rec.Body.Bytes(), crc64.MakeTable(crc64.ECMA)))
+	return fmt.Sprintf("%08x", crc32.Checksum(rec.Body.Bytes(), crc32.MakeTable(crc32.Castagnoli)))
 }

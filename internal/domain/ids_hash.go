@@ -32,11 +32,11 @@ func (p DecodedPage) IDsHash() []byte {
 }
 
 // sortedIDs returns the ids of the page's events in ascending order. It first distributes the ids over one bucket for each value
-// of the first byte. Sorting the small buckets takes a third of the time of sorting all ids at once.
+// of the first bits. The ids are mostly random, so few of the buckets have more than a few ids to sort.
 func (p DecodedPage) sortedIDs() []EventID {
-	var ends [256]int // where the next id of each bucket belongs: first the bucket's begin, then its end
+	var ends [1 << bucketBits]int // where the next id of each bucket belongs: first the bucket's begin, then its end
 	for i := range p.Events {
-		ends[p.Events[i].ID[0]]++
+		ends[bucketOf(p.Events[i].ID)]++
 	}
 	begin := 0
 	for bucket, count := range &ends {
@@ -46,16 +46,24 @@ func (p DecodedPage) sortedIDs() []EventID {
 	ids := make([]EventID, len(p.Events))
 	for i := range p.Events {
 		id := p.Events[i].ID
-		ids[ends[id[0]]] = id
-		ends[id[0]]++
+		end := &ends[bucketOf(id)]
+		ids[*end] = id
+		*end++
 	}
 	begin = 0
 	for _, end := range &ends {
-		slices.SortFunc(ids[begin:end], compareIDs)
+		if end-begin > 1 {
+			slices.SortFunc(ids[begin:end], compareIDs)
+		}
 		begin = end
 	}
 	return ids
 }
+
+// bucketBits is the number of bits that choose the bucket of an id.
+const bucketBits = 12
+
+func bucketOf(id EventID) int { return int(binary.BigEndian.Uint16(id[:2]) >> (16 - bucketBits)) }
 
 // compareIDs compares two ids byte by byte, as numbers of eight bytes.
 func compareIDs(a, b EventID) int {
