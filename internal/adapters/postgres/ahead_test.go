@@ -180,3 +180,74 @@ func TestAheadEnds(t *testing.T) {
 		})
 	}
 }
+
+// TestAheadLostAnswer checks that Commit returns Uncertain if the connection of a transaction ahead is lost before the answer to COMMIT, that
+// the checkpoint then says what has happened, and that the page is stored once in the end.
+func TestAheadLostAnswer(t *testing.T) {
+	t.Parallel()
+	for name, delivers := range map[string]bool{
+		"lost before the server received COMMIT":   false,
+		"lost after the server carried out COMMIT": true,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			databaseURL := pgtest.Database(t)
+			cutter := &commitCutter{delivers: delivers}
+			w := newPageWriter(t, startProxy(t, databaseURL, cutter.serve), "s")
+			first := w.makePage(w.from, "c1", 1, 2)
+			second := w.makePage(first.To, "c2", 3, 4)
+			w.commitWithNext([]domain.DecodedPage{first}, []domain.DecodedPage{second})
+			pgtest.Eventually(t, "the transaction of page 2", func() bool {
+				return pgtest.QueryOne[int](t, databaseURL, idleTransactions) == 1
+			})
+			cutter.armed.Store(true)
+			batch := batchOf(w.checkpoint, second)
+			_, err := w.store.Commit(t.Context(), batch)
+			domaintest.CheckKind(t, err, domain.Uncertain)
+			durable, err := w.store.Checkpoint(t.Context(), w.checkpoint.Stream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantSeq := int64(1)
+			if delivers {
+				wantSeq = 2
+			}
+			if durable.Seq != wantSeq {
+				t.Fatalf("got seq %d, want %d", durable.Seq, wantSeq)
+			}
+			if !delivers {
+				if _, err := w.store.Commit(t.Context(), batch); err != nil {
+					t.Errorf("second commit of page 2: got %v, want no error", err)
+				}
+			}
+			if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM events"); n != 4 {
+				t.Errorf("got %d events, want 4", n)
+			}
+			if got := describe(inspect(t.Context(), t, databaseURL)); got != "" {
+				t.Errorf("got differences:\n%swant none", got)
+			}
+		})
+	}
+}
+
+// TestAheadClosedDuringCopy checks that Close ends a transaction ahead whose COPY waits for another session, and that nothing of it is stored.
+func TestAheadClosedDuringCopy(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	w := newPageWriter(t, databaseURL, "s")
+	first := w.makePage(w.from, "c1", 1, 2)
+	second := w.makePage(first.To, "c2", 3, 4)
+	id := second.Events[0].ID
+	unlock := holdLock(t, databaseURL, fmt.Sprintf(
+		"INSERT INTO events VALUES ('%[1]x', '%[1]x', '%[1]x', 't', 'n', '{}', now(), 'd', 'b', NULL, 1)", id[:]))
+	w.commitWithNext([]domain.DecodedPage{first}, []domain.DecodedPage{second})
+	waitForLock(t, databaseURL, "pawl/test", 1)
+	w.store.Close()
+	pgtest.Eventually(t, "no session waits", func() bool {
+		return pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0
+	})
+	unlock()
+	if n := pgtest.QueryOne[int](t, databaseURL, "SELECT count(*) FROM events"); n != 2 {
+		t.Errorf("got %d events, want only those of page 1", n)
+	}
+}

@@ -3,6 +3,8 @@ package ingest_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,9 +105,13 @@ func (s *freeSource) requestCount() int {
 	return s.requests
 }
 
-// A slowStore is a store whose commits take time. It records the number of pages in each committed batch.
+// A slowStore is a store whose commits take time. It records the number of pages in each committed batch, and checks that each batch has the
+// pages that the batch before it has announced.
 type slowStore struct {
 	domain.EventStore
+
+	announced  []domain.DecodedPage // by the last batch
+	mismatches []string             // batches with other pages
 
 	commitTime   time.Duration
 	timePerPage  time.Duration    // the further time for each page of a batch
@@ -122,11 +128,20 @@ func (s *slowStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRe
 		return domain.CommitResult{}, &domain.Error{Kind: domain.Transient, Op: "commit", Err: errors.New("too slow")}
 	}
 	time.Sleep(took)
+	if len(s.announced) > 0 && !samePages(s.announced, b.Pages) {
+		s.mismatches = append(s.mismatches, fmt.Sprintf("batch %d has %d other pages than announced", len(s.batchSizes)+1, len(b.Pages)))
+	}
+	s.announced = b.Next
 	s.batchSizes, s.following = append(s.batchSizes, len(b.Pages)), append(s.following, len(b.Next))
 	if s.duringCommit != nil {
 		s.duringCommit(len(s.batchSizes))
 	}
 	return s.EventStore.Commit(ctx, b)
+}
+
+// samePages reports whether a and b are the same pages.
+func samePages(a, b []domain.DecodedPage) bool {
+	return slices.EqualFunc(a, b, func(a, b domain.DecodedPage) bool { return a.From == b.From && a.To == b.To })
 }
 
 // wantAllStored checks that the stream is complete: each record of the source is stored once.
@@ -205,6 +220,9 @@ func TestRun_FetchesAhead(t *testing.T) {
 				}
 				if got := store.following[1]; got != tt.wantFollowing {
 					t.Errorf("got %d pages announced with the second batch, want %d", got, tt.wantFollowing)
+				}
+				if len(store.mismatches) > 0 {
+					t.Errorf("got %q, want the pages that were announced", store.mismatches)
 				}
 				f.wantAllStored(t, source)
 			})
