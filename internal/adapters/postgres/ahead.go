@@ -16,17 +16,17 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// An aheadBatch stores the events of a batch in a transaction of its own, before the batch in front of it is committed. So two sessions
+// A batchTransaction stores the events of a batch in a transaction of its own, before the batch in front of it is committed. So two sessions
 // of PostgreSQL copy events at the same time. A transaction ahead locks the checkpoint only after it has copied the events, and after
 // the batch in front is committed. Then it passes the same fence as any other commit (I3). So the batches of a stream are committed one
 // after the other, in the order of their pages (I6).
 //
-// An aheadBatch is only an attempt. After any failure except an unanswered COMMIT nothing is stored, and Commit stores the batch alone.
-type aheadBatch struct {
-	writer *batchWriter
-	cancel context.CancelFunc
-	limit  *time.Timer      // cancels the transaction after maxAheadTime
-	end    chan aheadCommit // tells the transaction to commit
+// A batchTransaction is only an attempt. After any failure except an unanswered COMMIT nothing is stored, and Commit stores the batch alone.
+type batchTransaction struct {
+	writer  *batchWriter
+	cancel  context.CancelFunc
+	timeout *time.Timer      // cancels the transaction after maxAheadTime
+	end     chan aheadCommit // tells the transaction to commit
 
 	compared chan struct{} // closed when the pages of the batch in front are not needed any more
 	reserved chan struct{} // closed when the ids of the ledger rows are reserved, or never will be
@@ -51,15 +51,15 @@ const (
 
 // The reasons why a transaction ahead cannot be committed.
 var (
-	errSharedID  = errors.New("the batch in front has an id of this batch")
-	errIDsPassed = errors.New("the ledger has rows with greater ids already")
+	errSharedID   = errors.New("the batch in front has an id of this batch")
+	errGreaterIDs = errors.New("the ledger has rows with greater ids already")
 )
 
 // commitAhead stores b together with the start of b.Next, if a transaction ahead has begun to store b or if b.Next can be stored at the
-// same time. Otherwise, and after a failure, isDone is false and Commit must store b alone.
+// same time. Otherwise, and after a failure, isSettled is false and Commit must store b alone.
 func (s *Store) commitAhead(
 	ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams,
-) (res domain.CommitResult, isDone bool, err error) {
+) (res domain.CommitResult, isSettled bool, err error) {
 	current := s.takeAhead(b.Pages)
 	startsNext := haveEvents(b.Next) && s.batchesAlone == 0 && !s.copyUnsupported
 	s.batchesAlone = max(s.batchesAlone-1, 0)
@@ -71,7 +71,7 @@ func (s *Store) commitAhead(
 	}
 	if startsNext {
 		s.ahead = s.startAhead(ctx, b.Start.Stream, b.Next, current)
-		defer func(next *aheadBatch) { <-next.compared }(s.ahead)
+		defer func(next *batchTransaction) { <-next.compared }(s.ahead)
 	}
 	err = current.commit(ctx, b, move)
 	s.batchesToLookUp = max(s.batchesToLookUp-1, 0)
@@ -81,17 +81,17 @@ func (s *Store) commitAhead(
 	if err != nil && !errors.Is(err, errIDStored) && !errors.Is(err, errSharedID) {
 		s.batchesAlone = aloneAfterFailure
 	}
-	isDone = err == nil || domain.KindOf(err) == domain.Uncertain
-	return current.writer.result(), isDone, err
+	isSettled = err == nil || domain.KindOf(err) == domain.Uncertain
+	return current.writer.result(), isSettled, err
 }
 
 // startAhead starts a transaction that copies the events of the pages. front is the batch in front of them, or nil if that batch is
 // committed.
-func (s *Store) startAhead(ctx context.Context, stream domain.StreamID, pages []domain.DecodedPage, front *aheadBatch) *aheadBatch {
+func (s *Store) startAhead(ctx context.Context, stream domain.StreamID, pages []domain.DecodedPage, front *batchTransaction) *batchTransaction {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	a := &aheadBatch{
+	a := &batchTransaction{
 		writer: s.newBatchWriter(stream, pages, s.writeOptions()),
-		cancel: cancel, limit: time.AfterFunc(s.maxAheadTime, cancel), end: make(chan aheadCommit, 1),
+		cancel: cancel, timeout: time.AfterFunc(s.maxAheadTime, cancel), end: make(chan aheadCommit, 1),
 		compared: make(chan struct{}), reserved: make(chan struct{}), done: make(chan struct{}),
 	}
 	go func() {
@@ -103,7 +103,7 @@ func (s *Store) startAhead(ctx context.Context, stream domain.StreamID, pages []
 }
 
 // run copies the events and waits for commit. Then it passes the fence, stores the rest of the batch and commits.
-func (a *aheadBatch) run(ctx context.Context, pool *pgxpool.Pool, front *aheadBatch) error {
+func (a *batchTransaction) run(ctx context.Context, pool *pgxpool.Pool, front *batchTransaction) error {
 	w := a.writer
 	closeReserved := sync.OnceFunc(func() { close(a.reserved) })
 	defer closeReserved()
@@ -158,7 +158,7 @@ func (w *batchWriter) moveAndComplete(ctx context.Context, end aheadCommit) ([]c
 		return nil, err
 	}
 	if isPassed { // a replay has stored a row meanwhile, or the sequence was set back
-		return nil, errIDsPassed
+		return nil, errGreaterIDs
 	}
 	if err := moved.check(ctx, w.q, end.batch, end.move); err != nil {
 		return nil, err
@@ -167,8 +167,8 @@ func (w *batchWriter) moveAndComplete(ctx context.Context, end aheadCommit) ([]c
 }
 
 // commit makes the transaction move the checkpoint as move says, and commit. It returns when the transaction has ended.
-func (a *aheadBatch) commit(ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams) error {
-	a.limit.Stop()
+func (a *batchTransaction) commit(ctx context.Context, b domain.Batch, move dbsqlc.CheckpointAdvanceParams) error {
+	a.timeout.Stop()
 	defer a.cancel()
 	defer context.AfterFunc(ctx, a.cancel)()
 	move.NewIds = 0 // they are reserved
@@ -179,13 +179,13 @@ func (a *aheadBatch) commit(ctx context.Context, b domain.Batch, move dbsqlc.Che
 
 // takeAhead returns the transaction that has begun to store the pages, or nil. If there is a transaction for other pages, takeAhead ends
 // it.
-func (s *Store) takeAhead(pages []domain.DecodedPage) *aheadBatch {
+func (s *Store) takeAhead(pages []domain.DecodedPage) *batchTransaction {
 	a := s.ahead
 	s.ahead = nil
 	if a == nil || isSame(a.writer.pages, pages) {
 		return a
 	}
-	a.limit.Stop()
+	a.timeout.Stop()
 	a.cancel()
 	<-a.done
 	return nil

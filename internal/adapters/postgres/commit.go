@@ -15,7 +15,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-// Commit implements [domain.EventStore]. It first tries to store b together with the beginning of b.Next, see aheadBatch. If that is not
+// Commit implements [domain.EventStore]. It first tries to store b together with the beginning of b.Next, see batchTransaction. If that is not
 // possible, or fails, it stores b alone: it locks the checkpoint's row first, so that it is the stream's only writer.
 //
 // Commit tries the fastest way first, which takes three round trips: BEGIN with the fence (see moveCheckpoint), one COPY of the events
@@ -30,8 +30,8 @@ import (
 // All ways have the same result as storing each page in a transaction of its own.
 func (s *Store) Commit(ctx context.Context, b domain.Batch) (domain.CommitResult, error) {
 	move := moveParams(b)
-	res, isDone, err := s.commitAhead(ctx, b, move)
-	if !isDone {
+	res, isSettled, err := s.commitAhead(ctx, b, move)
+	if !isSettled {
 		s.takeAhead(nil) // its ids of ledger rows would be smaller than those of b
 		res, err = s.commitAlone(ctx, b, move)
 	}

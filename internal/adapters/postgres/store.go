@@ -35,12 +35,12 @@ type Store struct {
 	heartbeat   time.Duration // interval of the heartbeat, normally heartbeatInterval
 	silentAfter time.Duration // time after which a runner without a heartbeat counts as gone, normally the constant silentAfter
 
-	copyUnsupported bool          // a COPY failed with errCopyUnsupported
-	batchesToLookUp int           // number of next batches whose ids Commit looks up first, because it expects duplicates
-	batchesAlone    int           // number of next batches that Commit stores without starting the batch after them
-	ahead           *aheadBatch   // the transaction that stores the batch after the last one; nil if there is none
-	maxAheadTime    time.Duration // normally the constant maxAheadTime
-	buffers         sync.Pool     // *rowBuffers; used by newBatchWriter
+	copyUnsupported bool              // a COPY failed with errCopyUnsupported
+	batchesToLookUp int               // number of next batches whose ids Commit looks up first, because it expects duplicates
+	batchesAlone    int               // number of next batches that Commit stores without starting the batch after them
+	ahead           *batchTransaction // the transaction that stores the batch after the last one; nil if there is none
+	maxAheadTime    time.Duration     // normally the constant maxAheadTime
+	buffers         sync.Pool         // *rowBuffers; used by newBatchWriter
 }
 
 // NewStore returns a store that uses the pool, for the runner that profile describes. The caller must call Close before it closes the
