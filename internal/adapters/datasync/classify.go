@@ -10,6 +10,9 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
+// proxyPasswordHint is the advice for a proxy that answers 407.
+const proxyPasswordHint = "check the user and password in HTTP_PROXY or HTTPS_PROXY"
+
 // answerError returns the classified error for an answer to req whose status is not 200. retryAt is used only if the API refused
 // the request because of the rate limit. It is the time to send the request again, or zero if this time is unknown.
 func (c *Client) answerError(req domain.PageRequest, a answer, headers rateHeaders, retryAt time.Time) error {
@@ -28,17 +31,32 @@ func (c *Client) answerError(req domain.PageRequest, a answer, headers rateHeade
 		text += " " + name
 	}
 	if code != "" {
-		text += ", code " + c.redactedExcerpt(code)
+		text += ", code " + c.secrets.excerpt(code)
 	}
 	if message != "" {
-		text += ", message " + c.redactedExcerpt(message)
+		text += ", message " + c.secrets.excerpt(message)
 	}
 	if a.status/100 == 3 {
-		text += ", redirects to " + c.redactedExcerpt(stripURL(a.header.Get("Location")))
+		target := c.redirectTarget(a.header.Get("Location"))
+		text += ", redirects to " + excerptOf(target, maxAddressBytes)
+		if base, isEndpoint := strings.CutSuffix(target, profile.EventsPath); isEndpoint && class.code == domain.CodeAPIWrongAddress {
+			failure.Hint = "set API_BASE_URL to " + excerptOf(base, maxAddressBytes) + ": pawl does not send the API key there by itself"
+		}
 	}
-	id := c.redact(checkedRequestID(a.header.Get(profile.Headers.RequestID)))
+	id := c.secrets.redact(checkedRequestID(a.header.Get(profile.Headers.RequestID)))
 	failure.Err = c.addRequestInfo(id, errors.New(text))
 	return failure
+}
+
+// redirectTarget returns the address that an answer redirects to, without its user, query and fragment, because these may contain
+// secrets, and without the API key. location is the header of the answer; it may be relative to the request's URL.
+func (c *Client) redirectTarget(location string) string {
+	target, err := c.events.Parse(c.secrets.redact(location))
+	if location == "" || err != nil {
+		return "an address that is not a URL"
+	}
+	target.User, target.RawQuery, target.Fragment = nil, "", ""
+	return c.secrets.redact(target.String())
 }
 
 // parse returns the code and the message in the JSON body of an error answer. If the body is malformed, parse returns the parts
@@ -89,7 +107,7 @@ func (f ErrorBodyFormat) classify(status int, code string, headers rateHeaders) 
 	case status == http.StatusNotFound:
 		return errorClass{domain.Invalid, domain.CodeAPIWrongAddress, "check API_BASE_URL: there is nothing at this address"}
 	case status == http.StatusProxyAuthRequired:
-		return errorClass{domain.Invalid, domain.CodeProxyFailed, "check the user and password in HTTP_PROXY or HTTPS_PROXY"}
+		return errorClass{domain.Invalid, domain.CodeProxyFailed, proxyPasswordHint}
 	// A 304 is not a redirect. It answers a conditional request, but pawl sends no such request.
 	case status >= 400 || status == http.StatusNotModified:
 		return errorClass{domain.Invalid, domain.CodeAPIRequestRefused, "check API_BASE_URL: the server there does not accept this request"}

@@ -43,6 +43,7 @@ type Client struct {
 	permits   permits
 	dialect   dialect
 	bodies    bodyMemory
+	secrets   secrets
 }
 
 // New returns a client. It sends nothing. If a field of cfg is invalid, New returns an Invalid error that names the fault.
@@ -75,7 +76,10 @@ func New(cfg Config) (*Client, error) {
 	if transport == nil {
 		transport = newTransport()
 	}
-	return &Client{sourceURL: base, cfg: cfg, events: *events, transport: transport, permits: &governor{minDelay: cfg.MinDelay}}, nil
+	return &Client{
+		sourceURL: base, cfg: cfg, events: *events, transport: transport, permits: &governor{minDelay: cfg.MinDelay},
+		secrets: newSecrets(cfg.APIKey),
+	}, nil
 }
 
 func configError(reason string) error {
@@ -128,13 +132,13 @@ func (c *Client) parsePage(a answer, quota domain.Quota, req domain.PageRequest)
 	reason := a.header.Get(profile.Headers.Broken)
 	isBroken := profile.Headers.Broken != "" && reason != ""
 	if isBroken { // such an answer is no page, even if it was parsed without an error
-		err = fmt.Errorf("the API says that this answer is broken on purpose: %s", c.redactedExcerpt(reason))
+		err = fmt.Errorf("the API says that this answer is broken on purpose: %s", c.secrets.excerpt(reason))
 	}
 	id := checkedRequestID(a.header.Get(profile.Headers.RequestID))
 	if id == "" {
 		id = page.Receipt.RequestID
 	}
-	if c.redact(id) != id {
+	if c.secrets.redact(id) != id {
 		id = "" // the id contains the API key, and it would go into logs and the ledger
 	}
 	if err != nil {

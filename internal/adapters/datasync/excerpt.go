@@ -3,7 +3,6 @@ package datasync
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -14,45 +13,44 @@ import (
 const (
 	maxExcerptBytes   = 40  // maximum length of the part of a value that the text of an error or a rejection repeats
 	maxRequestIDBytes = 128 // maximum length of a request id
+	maxAddressBytes   = 300 // maximum length of the part of a redirect's target that an error repeats
+	maxErrorTextBytes = 800 // maximum length of the text of an error, without the URL and the request id
+
+	ellipsis = "…" // follows a text that was cut
 )
 
 // addRequestInfo returns err with information about the request that failed: its URL without the query, and its request id
-// unless the id is empty. It also removes the API key from the text of err.
+// unless the id is empty. It cleans the text of err.
 func (c *Client) addRequestInfo(requestID string, err error) error {
-	err = c.redactError(err)
+	err = c.cleanError(err)
 	if requestID == "" {
 		return fmt.Errorf("GET %s: %w", c.events.String(), err)
 	}
 	return fmt.Errorf("GET %s (request id %s): %w", c.events.String(), requestID, err)
 }
 
-// redactError returns err unchanged if its text does not contain the API key. Otherwise it returns a new error with the same
-// text but without the key. Some transports repeat the request's headers in their errors.
-func (c *Client) redactError(err error) error {
-	if text := err.Error(); c.redact(text) != text {
-		return errors.New(c.redact(text))
+// cleanError returns err unchanged if its text is clean. Otherwise it returns a new error with the cleaned text: without the API key,
+// with escapes in place of characters that are not printable ASCII, and not too long. The errors of net/http and of crypto/tls repeat
+// headers and names of certificates as the server sent them.
+func (c *Client) cleanError(err error) error {
+	text := err.Error()
+	clean := c.secrets.redact(text)
+	if !isPrintable(clean) {
+		quoted := strconv.QuoteToASCII(strings.ReplaceAll(clean, ellipsis, "..."))
+		clean = strings.NewReplacer(`\"`, `"`, `\\`, `\`).Replace(quoted[1 : len(quoted)-1])
 	}
-	return err
+	if len(clean) > maxErrorTextBytes {
+		clean = strings.ToValidUTF8(clean[:maxErrorTextBytes], "") + ellipsis
+	}
+	if clean == text {
+		return err
+	}
+	return errors.New(clean)
 }
 
-// redactedExcerpt returns an excerpt of text from the API. If the text contains the API key, the key is removed.
-func (c *Client) redactedExcerpt(text string) string { return excerpt(c.redact(text)) }
-
-func (c *Client) redact(text string) string {
-	if c.cfg.APIKey == "" {
-		return text
-	}
-	return strings.ReplaceAll(text, c.cfg.APIKey, "[API key]")
-}
-
-// stripURL returns a redirect's target without its user, query and fragment, because these may contain secrets.
-func stripURL(location string) string {
-	u, err := url.Parse(location)
-	if err != nil {
-		return "an address that is not a URL"
-	}
-	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return u.String()
+// isPrintable reports whether a text consists of printable ASCII characters and of the sign that excerpt adds.
+func isPrintable(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return (r < ' ' || r > '~') && string(r) != ellipsis })
 }
 
 // checkedRequestID returns a request id from the API unchanged, or "" if it is too long or not printable ASCII.
@@ -66,15 +64,18 @@ func checkedRequestID(text string) string {
 
 // excerpt returns the beginning of a text from outside, in quotes. It escapes all characters that are not printable ASCII, so
 // the excerpt is safe in logs and tables. After a text that was cut, it adds "…".
-func excerpt[T string | []byte](text T) string {
-	if len(text) <= maxExcerptBytes {
+func excerpt[T string | []byte](text T) string { return excerptOf(text, maxExcerptBytes) }
+
+// excerptOf returns an excerpt of at most maxBytes bytes of text.
+func excerptOf[T string | []byte](text T, maxBytes int) string {
+	if len(text) <= maxBytes {
 		return strconv.QuoteToASCII(string(text))
 	}
-	cut := maxExcerptBytes // moves back to the beginning of a character, if the text is valid UTF-8
-	for cut > maxExcerptBytes-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
+	cut := maxBytes // moves back to the beginning of a character, if the text is valid UTF-8
+	for cut > maxBytes-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
 		cut--
 	}
-	return strconv.QuoteToASCII(string(text[:cut])) + "…"
+	return strconv.QuoteToASCII(string(text[:cut])) + ellipsis
 }
 
 // fieldName returns a field's name in the form for paths: unchanged if it is short and needs no escape, else as an excerpt.

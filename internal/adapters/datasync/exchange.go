@@ -1,16 +1,11 @@
 package datasync
 
 import (
-	"compress/flate"
-	"compress/gzip"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,18 +15,21 @@ import (
 )
 
 const (
-	maxHeaderBytes = 64 << 10
 	// maxErrorBytes is how much of the body of an error answer is read. That is enough for a code and a message.
 	maxErrorBytes = 64 << 10
 	// firstBufferBytes is the size of the first buffer for a body of unknown length. The buffer doubles when it is full.
 	firstBufferBytes = 256 << 10
+	// pauseShare is the part of the timeout for which a body may pause: with a timeout of 60 s, 20 s.
+	pauseShare = 3
 )
 
+// Causes of the end of a request's context. send never returns them.
 var (
-	errTimeout  = errors.New("the request's own timeout") // only the cause of a context's end; send never returns it
-	errTooLarge = errors.New("the body is too large")
-	errProxy    = errors.New("the proxy setting in the environment cannot be used")
+	errTimeout = errors.New("the request's own timeout")
+	errPause   = errors.New("the body paused for too long")
 )
+
+var errTooLarge = errors.New("the body is too large")
 
 // An answer is one HTTP response with its body.
 type answer struct {
@@ -48,7 +46,9 @@ type answer struct {
 func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, error) {
 	timedCtx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, errTimeout)
 	defer cancel()
-	request, err := c.newRequest(timedCtx, req)
+	requestCtx, end := context.WithCancelCause(timedCtx)
+	defer end(nil)
+	request, err := c.newRequest(requestCtx, req)
 	if err != nil {
 		return answer{}, &domain.Error{
 			Kind: domain.Invalid, Code: domain.CodeSettingInvalid, Op: opFetch, Unsent: true, Err: c.addRequestInfo("", err),
@@ -57,22 +57,27 @@ func (c *Client) send(ctx context.Context, req domain.PageRequest) (answer, erro
 	// The client does not use http.Client, because RoundTrip returns a redirect as an answer and stores no cookies.
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
-		return answer{}, c.networkError(ctx, timedCtx, err)
+		return answer{}, c.networkError(ctx, requestCtx, nil, err)
 	}
 	defer response.Body.Close() //nolint:errcheck // the body was read, or send returns another error
+	body := watchBody(response.Body, c.maxPause(), func() { end(errPause) })
+	defer body.timer.Stop()
 	a := answer{status: response.StatusCode, header: response.Header, receivedAt: time.Now()}
 	if a.status != http.StatusOK {
-		a.body, _ = io.ReadAll(io.LimitReader(response.Body, maxErrorBytes)) // if the body cannot be read, the status is enough
+		a.body, _ = io.ReadAll(io.LimitReader(body, maxErrorBytes)) // if the body cannot be read, the status is enough
 		if ctx.Err() != nil {
-			return answer{}, c.networkError(ctx, timedCtx, ctx.Err())
+			return answer{}, c.networkError(ctx, requestCtx, body, ctx.Err())
 		}
 		return a, nil
 	}
-	if a.body, err = readBody(response, c.cfg.MaxPageBytes, c.bodies.take()); err != nil {
-		return a, c.networkError(ctx, timedCtx, err)
+	if a.body, err = readBody(body, response.ContentLength, c.cfg.MaxPageBytes, c.bodies.take()); err != nil {
+		return a, c.networkError(ctx, requestCtx, body, err)
 	}
 	return a, nil
 }
+
+// maxPause returns how long a body may pause.
+func (c *Client) maxPause() time.Duration { return c.cfg.Timeout / pauseShare }
 
 func (c *Client) newRequest(ctx context.Context, req domain.PageRequest) (*http.Request, error) {
 	profile := &c.cfg.Profile
@@ -102,38 +107,39 @@ func (c *Client) newRequest(ctx context.Context, req domain.PageRequest) (*http.
 	return request, nil
 }
 
-// newTransport returns a copy of http.DefaultTransport, so that later changes to http.DefaultTransport do not affect it.
-func newTransport() *http.Transport {
-	defaults, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		defaults = &http.Transport{}
-	}
-	transport := defaults.Clone()
-	transport.MaxResponseHeaderBytes = maxHeaderBytes
-	// The transport does not use HTTP/2: over HTTP/2, net/http sends a request again by itself if the server has refused it, and the
-	// governor would not count that request. HTTP/2 is no faster for one request at a time.
-	transport.Protocols = &http.Protocols{}
-	transport.Protocols.SetHTTP1(true)
-	transport.Proxy = func(r *http.Request) (*url.URL, error) {
-		proxy, err := http.ProxyFromEnvironment(r)
-		if err != nil {
-			return nil, errProxy // err repeats the setting, which may have a password
-		}
-		return proxy, nil
-	}
-	return transport
+// A watchedBody is a body that counts its bytes and notices when it pauses.
+type watchedBody struct {
+	body     io.Reader
+	received int64 // bytes so far, decompressed
+	maxPause time.Duration
+	timer    *time.Timer // fires when the body has paused for too long; the owner must stop it
 }
 
-// readBody reads a body into one buffer, which the page's records share. If the body has more than maxBytes, it returns
-// errTooLarge. The buffer is never larger than maxBytes+1. It is memory, if the body fits into that.
-func readBody(response *http.Response, maxBytes int64, memory []byte) ([]byte, error) {
-	if response.ContentLength > maxBytes {
-		return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", errTooLarge, response.ContentLength, maxBytes)
+// watchBody returns a watchedBody that calls onPause if no byte comes for maxPause.
+func watchBody(body io.Reader, maxPause time.Duration, onPause func()) *watchedBody {
+	return &watchedBody{body: body, maxPause: maxPause, timer: time.AfterFunc(maxPause, onPause)}
+}
+
+// Read implements io.Reader.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	if n > 0 {
+		b.received += int64(n)
+		b.timer.Reset(b.maxPause)
+	}
+	return n, err
+}
+
+// readBody reads a body into one buffer, which the page's records share. length is the announced length, or negative. If the body has
+// more than maxBytes, it returns errTooLarge. The buffer is never larger than maxBytes+1. It is memory, if the body fits into that.
+func readBody(from io.Reader, length, maxBytes int64, memory []byte) ([]byte, error) {
+	if length > maxBytes {
+		return nil, fmt.Errorf("%w: %d bytes announced, %d allowed", errTooLarge, length, maxBytes)
 	}
 	// The buffer has one byte more than the announced length, so that Read can report the end before the buffer is full. It
 	// may have one byte more than maxBytes, so that a body that is too large can be recognized.
-	size := response.ContentLength + 1
-	if response.ContentLength < 0 {
+	size := length + 1
+	if length < 0 {
 		size = firstBufferBytes
 	}
 	body := memory[:0]
@@ -141,7 +147,7 @@ func readBody(response *http.Response, maxBytes int64, memory []byte) ([]byte, e
 		body = make([]byte, 0, min(size, maxBytes+1))
 	}
 	for {
-		n, err := response.Body.Read(body[len(body):cap(body)])
+		n, err := from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		switch {
 		case int64(len(body)) > maxBytes:
@@ -172,56 +178,3 @@ func (m *bodyMemory) take() []byte {
 
 // put keeps a buffer, which nothing may use any more.
 func (m *bodyMemory) put(body []byte) { m.pool.Put(&body) }
-
-// networkError returns the classified error for a request without a complete answer, because of err. callerCtx is the context
-// that the caller gave to FetchPage. timedCtx is derived from it and also ends with the client's own timeout.
-func (c *Client) networkError(callerCtx, timedCtx context.Context, err error) error {
-	failure := &domain.Error{Kind: domain.Transient, Code: domain.CodeAPIUnreachable, Op: opFetch}
-	switch {
-	case callerCtx.Err() != nil:
-		failure.Kind, failure.Code, err = domain.Stopped, domain.CodeStopped, callerCtx.Err()
-	case errors.Is(context.Cause(timedCtx), errTimeout):
-		err = fmt.Errorf("no complete answer within %s", c.cfg.Timeout)
-	case errors.Is(err, errTooLarge):
-		failure.Kind, failure.Code = domain.BadPage, domain.CodeAPIPageTooLarge
-		failure.Remedy = domain.LargerPages
-	case isCorrupt(err):
-		failure.Kind, failure.Code = domain.BadPage, domain.CodeAPIBadPage
-	case errors.Is(err, errProxy):
-		failure.Kind, failure.Code = domain.Invalid, domain.CodeProxyFailed
-		failure.Hint = "correct or unset HTTP_PROXY and HTTPS_PROXY"
-	case isUntrusted(err):
-		failure.Kind, failure.Code = domain.Invalid, domain.CodeAPICertificateUntrusted
-		failure.Hint = "check that API_BASE_URL names the right host, and that this machine trusts its certificate"
-	case isPlainHTTP(err):
-		failure.Kind, failure.Code = domain.Invalid, domain.CodeAPIWrongAddress
-		failure.Hint = "the server speaks plain HTTP; check whether API_BASE_URL should begin with http://"
-	case isUnknownHost(err):
-		failure.Hint = "if this persists, check the host in API_BASE_URL"
-	}
-	failure.Err = c.addRequestInfo("", err)
-	return failure
-}
-
-// isCorrupt reports whether err means that a compressed body is damaged.
-func isCorrupt(err error) bool {
-	var corrupt flate.CorruptInputError
-	return errors.As(err, &corrupt) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum)
-}
-
-// isUntrusted reports whether the server's certificate was not accepted.
-func isUntrusted(err error) bool {
-	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	return untrusted
-}
-
-// isPlainHTTP reports whether the server answered the TLS handshake with HTTP.
-func isPlainHTTP(err error) bool {
-	noTLS, ok := errors.AsType[tls.RecordHeaderError](err)
-	return ok && string(noTLS.RecordHeader[:]) == "HTTP/"
-}
-
-func isUnknownHost(err error) bool {
-	dns, ok := errors.AsType[*net.DNSError](err)
-	return ok && dns.IsNotFound
-}

@@ -20,64 +20,10 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/datasync"
 	"github.com/pawldata/pawl/internal/domain"
 )
-
-// TestFetchPage_Timeout checks that the client's own timeout and the deadline of its caller end a request that takes too long.
-func TestFetchPage_Timeout(t *testing.T) {
-	t.Parallel()
-	const ownTimeout, callerTimeout = 7 * time.Second, 3 * time.Second
-	for _, tt := range []struct {
-		name     string
-		status   int    // 0: there is no answer
-		wantText string // a part of the error after the client's own timeout
-	}{
-		{name: "no answer", wantText: ownTimeout.String()},
-		{name: "page stalls", status: http.StatusOK, wantText: ownTimeout.String()},
-		{name: "error body stalls", status: http.StatusInternalServerError, wantText: "HTTP 500"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				client := newClient(t, func(c *datasync.Config) {
-					c.Timeout = ownTimeout
-					c.Transport = roundTripFunc(func(r *http.Request) (*http.Response, error) { return stall(r.Context(), tt.status) })
-				})
-				began := time.Now()
-				_, err := client.FetchPage(t.Context(), domain.PageRequest{})
-				took := time.Since(began)
-				if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), tt.wantText) || took != ownTimeout {
-					t.Errorf("own timeout: got error %v after %s, want Transient with %q after %s", err, took, tt.wantText, ownTimeout)
-				}
-				ctx, cancel := context.WithTimeout(t.Context(), callerTimeout)
-				defer cancel()
-				began = time.Now()
-				_, err = client.FetchPage(ctx, domain.PageRequest{})
-				took = time.Since(began)
-				if domain.KindOf(err) != domain.Stopped || domain.AsError(err).Unsent || took != callerTimeout {
-					t.Errorf("caller's deadline: got error %v after %s, want Stopped for a sent request after %s", err, took, callerTimeout)
-				}
-			})
-		})
-	}
-}
-
-// stall returns an answer whose body blocks until ctx ends. If status is 0, stall itself blocks until ctx ends, and returns the
-// error of ctx.
-func stall(ctx context.Context, status int) (*http.Response, error) {
-	waitForEnd := readerFunc(func([]byte) (int, error) {
-		<-ctx.Done()
-		return 0, ctx.Err()
-	})
-	if status == 0 {
-		_, err := waitForEnd(nil)
-		return nil, err
-	}
-	return newResponse(status, io.MultiReader(strings.NewReader(`{"data":[`), waitForEnd)), nil
-}
 
 // newResponse returns an answer without headers. It does not announce the length of its body.
 func newResponse(status int, body io.Reader) *http.Response {
