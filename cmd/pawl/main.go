@@ -4,6 +4,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -19,6 +21,8 @@ import (
 var version, commit, date string
 
 func main() {
+	// net/http writes to the standard log what a server sends without a request. It may have the API key, and pawl has its own log.
+	log.SetOutput(io.Discard)
 	signals := make(chan os.Signal, 2) // has room for the first two signals, because only these have an effect
 	if stopSignals := cli.StopSignals(signal.Ignored); len(stopSignals) > 0 {
 		signal.Notify(signals, stopSignals...)

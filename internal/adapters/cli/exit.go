@@ -71,7 +71,8 @@ func writeError(stderr io.Writer, s Settings, err error, stopHint string) {
 	if advice != "" {
 		line += "; " + advice
 	}
-	fmt.Fprintf(stderr, "%s [%s]\n", line, code)
+	// The message may have text of the API, of the database or of a file, which must not control the terminal.
+	fmt.Fprintf(stderr, "%s [%s]\n", escapeUnprintable(line), code)
 }
 
 // adviceOf returns what the user can do about err: its hint, which is a text already, and the text of its remedy. It returns an empty

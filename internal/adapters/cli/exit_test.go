@@ -68,3 +68,22 @@ func TestErrorJSON(t *testing.T) {
 		t.Errorf("got %s, want the hint check API_KEY, the code api-key-refused and the exit code %d", stderr, cli.ExitSettings)
 	}
 }
+
+// TestError_HostileText checks that the text of an error cannot control the terminal, in the text and in the JSON format.
+func TestError_HostileText(t *testing.T) {
+	t.Parallel()
+	cause := &domain.Error{Kind: domain.Invalid, Code: domain.CodeAPIWrongAddress, Op: "fetch page", Err: errors.New(hostile)}
+	for _, format := range []string{"text", "json"} {
+		_, _, stderr := pawl(t, validEnv("PAWL_LOG_FORMAT="+format),
+			newWiring(failingSource{err: cause}, domaintest.NewMemDatabase()), "run")
+		isUnsafe := func(r rune) bool { return (r < ' ' || r > '~') && r != '\n' && r != '…' }
+		if strings.ContainsFunc(stderr, isUnsafe) || !strings.Contains(stderr, "owned") {
+			t.Errorf("%s: got stderr %q, want the error with printable characters only", format, stderr)
+		}
+		lines := strings.Split(strings.TrimSpace(stderr), "\n")
+		last := lines[len(lines)-1]
+		if !strings.Contains(last, "2J") || !strings.Contains(last, string(domain.CodeAPIWrongAddress)) {
+			t.Errorf("%s: got last line %q, want the whole error in it", format, last)
+		}
+	}
+}

@@ -29,9 +29,9 @@ func newLogger(screen *terminal.Screen, s Settings) *slog.Logger {
 	return slog.New(slog.NewTextHandler(screen, &slog.HandlerOptions{Level: s.LogLevel}))
 }
 
-// newJSONLogger returns a logger that writes each line to w as a JSON object.
+// newJSONLogger returns a logger that writes each line to w as a JSON object, in ASCII.
 func newJSONLogger(w io.Writer, s Settings) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: s.LogLevel}))
+	return slog.New(slog.NewJSONHandler(asciiJSON{w}, &slog.HandlerOptions{Level: s.LogLevel}))
 }
 
 // replaceEscapeCharacter makes the escape character visible in an attribute's text. The text may come from the API and must not

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -55,15 +54,17 @@ func (t table) write(w io.Writer) error {
 	return aligned.Flush()
 }
 
-// writeASCIIJSON writes v as a JSON object on one line. It escapes all characters that are not ASCII and the character DEL. JSON
-// allows them unescaped, but some of them control a terminal.
-func writeASCIIJSON(w io.Writer, v any) error {
-	var text bytes.Buffer
-	if err := json.NewEncoder(&text).Encode(v); err != nil {
-		return err
-	}
+// writeASCIIJSON writes v as a JSON object on one line, in the way of asciiJSON.
+func writeASCIIJSON(w io.Writer, v any) error { return json.NewEncoder(asciiJSON{w}).Encode(v) }
+
+// asciiJSON is a writer of JSON. It escapes all characters that are not ASCII and the character DEL. JSON allows them unescaped, but some
+// of them control a terminal. Each call of Write must have whole characters.
+type asciiJSON struct{ to io.Writer }
+
+// Write implements io.Writer.
+func (w asciiJSON) Write(p []byte) (int, error) {
 	var b strings.Builder
-	for _, r := range text.String() {
+	for _, r := range string(p) {
 		high, low := utf16.EncodeRune(r)
 		needsTwoEscapes := high != unicode.ReplacementChar
 		switch {
@@ -75,8 +76,10 @@ func writeASCIIJSON(w io.Writer, v any) error {
 			fmt.Fprintf(&b, `\u%04x`, r)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	if _, err := io.WriteString(w.to, b.String()); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // escapeToASCII returns text with every character escaped that is not printable ASCII. The result is one line. Text from an API must be
@@ -89,7 +92,8 @@ func escapeExceptEllipsis(text string) string {
 	return escape(text, func(r rune) bool { return isPrintableASCII(r) || r == '…' })
 }
 
-// escapeUnprintable returns text, which a user wrote, with every character escaped that cannot be printed.
+// escapeUnprintable returns text with every character escaped that cannot be printed. It is for text that a user wrote, and for whole
+// messages, which may repeat such text.
 func escapeUnprintable(text string) string { return escape(text, unicode.IsPrint) }
 
 // isPrintableASCII reports whether r is a printable ASCII character.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"io"
 	"time"
 
@@ -61,5 +60,5 @@ func writeProgressJSON(w io.Writer, s progress.Snapshot, now time.Time) {
 	if s.State == progress.Waiting {
 		out.WaitingUntil, out.RateLimit = formatTime(s.Wait.Until), s.Wait.ForRateLimit()
 	}
-	_ = json.NewEncoder(w).Encode(out)
+	_ = writeASCIIJSON(w, out)
 }

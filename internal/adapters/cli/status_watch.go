@@ -53,7 +53,7 @@ func (c *statusCommand) readFrame(ctx context.Context, s *session, reader Reader
 			s.log.Warn("trying again", "why", err.Error(), "code", domain.CodeOf(err))
 			return nil
 		}
-		_, err = fmt.Fprintf(w, "%v; trying again\n", err)
+		_, err = fmt.Fprintf(w, "%s; trying again\n", escapeUnprintable(err.Error()))
 		return err
 	}
 	if err != nil {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -50,7 +49,7 @@ func (s *session) printSummary(db Database, sum domain.Summary, runErr error, as
 }
 
 func writeSummaryJSON(w io.Writer, s domain.Summary, stoppedBy string) error {
-	return json.NewEncoder(w).Encode(newSummaryJSON(s, stoppedBy))
+	return writeASCIIJSON(w, newSummaryJSON(s, stoppedBy))
 }
 
 func newSummaryJSON(s domain.Summary, stoppedBy string) summaryJSON {

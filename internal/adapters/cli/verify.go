@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"io"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/progress"
@@ -199,7 +198,7 @@ func writeReportJSON(w io.Writer, r verify.Report) error {
 	if walk := r.Walk; walk.Pages > 0 {
 		out.API = &walkJSON{Pages: walk.Pages, Received: walk.Received, Parked: walk.Parked, NotKept: walk.NotKept, New: walk.New}
 	}
-	return json.NewEncoder(w).Encode(out)
+	return writeASCIIJSON(w, out)
 }
 
 func toDifferenceJSON(d domain.Difference) differenceJSON {
