@@ -27,7 +27,8 @@
 //	dataset, content, event       how an event is computed and encoded
 //	collection, page, cursor      what a client can list, and the pages
 //	limiter                       the rate limit and its headers
-//	fault, fault_delivery         the faults
+//	fault, fault_delivery,
+//	fault_hostile                 the faults
 //	drift, drift_kinds            the drifts
 //	rule                          how a fault selects requests, and a drift selects events
 //	truth                         the expected result for every record

@@ -37,7 +37,7 @@ type fault struct {
 }
 
 // faultTable contains all faults in the order of the help.
-var faultTable = slices.Concat(errorFaults, outageFaults, brokenPageFaults, wrongPaginationFaults, deliveryFaults)
+var faultTable = slices.Concat(errorFaults, outageFaults, brokenPageFaults, wrongPaginationFaults, deliveryFaults, hostileFaults)
 
 // faults contains all faults by their kinds.
 var faults = indexBy(faultTable, func(f fault) FaultKind { return f.kind })

@@ -17,7 +17,7 @@ var deliveryFaults = []fault{
 	{kind: "hang-body", description: "half of the body; the connection stays open", exempt: isNotGet, deliver: hangHalfway},
 	{kind: "trickle", description: "one byte of the body every 100 ms", exempt: isNotGet, deliver: trickle, valid: true},
 	{kind: "endless-headers", description: "64 MiB of headers", replace: endlessHeaders},
-	{kind: "huge-body", description: "200 with 512 MiB of JSON", exempt: isNotGet, replace: hugeBody},
+	{kind: "huge-body", description: "200 with 1 GiB of JSON", exempt: isNotGet, replace: hugeBody},
 	{
 		kind: "gzip", description: "a valid page in gzip, even if the client did not ask for gzip",
 		exempt: isNotGet, deliver: sendGzip, valid: true,
@@ -31,7 +31,7 @@ const (
 	hangLimit          = 10 * time.Minute
 	trickleInterval    = 100 * time.Millisecond
 	endlessHeadersSize = 64 << 20
-	hugeBodySize       = 512 << 20
+	hugeBodySize       = 1 << 30
 	chunkSize          = 1 << 20
 )
 
@@ -57,11 +57,16 @@ func closeWithReset(w http.ResponseWriter) bool {
 	if err != nil {
 		return false
 	}
+	resetConn(conn)
+	return true
+}
+
+// resetConn closes a connection with a TCP RST.
+func resetConn(conn net.Conn) {
 	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()
-	return true
 }
 
 // sendNoConnectionError responds with a 500 if the writer has no connection, so that the fault cannot be applied.
@@ -117,13 +122,11 @@ func trickle(x *exchange, body []byte) {
 
 // endlessHeaders writes a response whose headers do not end, directly to the connection, and closes the connection.
 func endlessHeaders(x *exchange) {
-	conn, _, err := http.NewResponseController(x.w).Hijack()
-	if err != nil {
-		x.sendNoConnectionError()
+	conn := x.takeConn()
+	if conn == nil {
 		return
 	}
 	defer func() { _ = conn.Close() }()
-	x.entry.Status = http.StatusOK
 	_ = conn.SetWriteDeadline(time.Now().Add(sendTimeout))
 	if _, err := conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Type: " + typeJSON + "\r\n")); err != nil {
 		return

@@ -329,7 +329,7 @@ func TestRedirectFaultTarget(t *testing.T) {
 
 // TestFaultsExemptHead checks that faults that need a body do not apply to a HEAD, because its response has no body.
 func TestFaultsExemptHead(t *testing.T) {
-	for _, kind := range []string{"reset-body", "hang-body", "trickle", "huge-body", "gzip", "gzip-bomb"} {
+	for _, kind := range []string{"reset-body", "hang-body", "trickle", "huge-body", "gzip", "gzip-bomb", "reuse-reset", "short-body", "gzip-broken"} {
 		t.Run(kind, func(t *testing.T) {
 			srv := newFaultyServer(t, kind+"@1")
 			rec := call(t, srv, http.MethodHead, eventsPath(10, noCursor), testKey)

@@ -38,12 +38,17 @@ func (s *Server) serveEndpoint(w http.ResponseWriter, r *http.Request, target en
 	s.journal.begin()
 	req := s.receive(r, target, id)
 	entry := req.newEntry(r.Method)
-	defer func() { s.journal.finish(entry) }()
+	x := &exchange{server: s, w: w, r: r, req: req, entry: &entry}
+	defer func() {
+		s.journal.finish(entry)
+		if x.afterEntry != nil {
+			x.afterEntry()
+		}
+	}()
 	hasWaited := sleep(r.Context(), req.plan.Latency)
 	if !hasWaited { // the client has disconnected
 		panic(http.ErrAbortHandler) // makes net/http send nothing; after a return it would send an empty 200
 	}
-	x := &exchange{server: s, w: w, r: r, req: req, entry: &entry}
 	x.respond()
 }
 
@@ -148,6 +153,8 @@ type exchange struct {
 	r      *http.Request
 	req    request
 	entry  *Entry // the entry for the journal, which describes the response
+	// afterEntry is called after the journal has the entry. It may be nil. A fault sets it to use the connection later.
+	afterEntry func()
 }
 
 // respond writes the response, changed by the fault that was selected on arrival.
