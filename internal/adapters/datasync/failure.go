@@ -43,6 +43,8 @@ func (c *Client) networkError(callerCtx, requestCtx context.Context, body *watch
 	case isPlainHTTP(err):
 		failure.Kind, failure.Code = domain.Invalid, domain.CodeAPIWrongAddress
 		failure.Hint = "the server speaks plain HTTP; check whether API_BASE_URL should begin with http://"
+	case isOfProxyConnection(err):
+		failure.Hint = "if this persists, check HTTP_PROXY and HTTPS_PROXY: the proxy cannot be reached"
 	case isUnknownHost(err):
 		failure.Hint = "if this persists, check the host in API_BASE_URL"
 	case body != nil:
@@ -83,6 +85,12 @@ func isUntrusted(err error) bool {
 func isPlainHTTP(err error) bool {
 	noTLS, ok := errors.AsType[tls.RecordHeaderError](err)
 	return ok && string(noTLS.RecordHeader[:]) == "HTTP/"
+}
+
+// isOfProxyConnection reports whether no connection to the proxy could be opened.
+func isOfProxyConnection(err error) bool {
+	failure, ok := errors.AsType[*net.OpError](err)
+	return ok && failure.Op == "proxyconnect"
 }
 
 func isUnknownHost(err error) bool {

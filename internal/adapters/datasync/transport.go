@@ -1,11 +1,15 @@
 package datasync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
 	"time"
 )
 
@@ -38,13 +42,7 @@ func newTransport() *http.Transport {
 	// governor would not count that request. HTTP/2 is no faster for one request at a time.
 	transport.Protocols = &http.Protocols{}
 	transport.Protocols.SetHTTP1(true)
-	transport.Proxy = func(r *http.Request) (*url.URL, error) {
-		proxy, err := http.ProxyFromEnvironment(r)
-		if err != nil {
-			return nil, errProxy // err repeats the setting, which may have a password
-		}
-		return proxy, nil
-	}
+	transport.Proxy = proxyFromEnvironment
 	// Without this function, the error of net/http has only the text that the proxy sent, and not its status.
 	transport.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
 		if response.StatusCode != http.StatusOK {
@@ -53,4 +51,30 @@ func newTransport() *http.Transport {
 		return nil
 	}
 	return transport
+}
+
+// proxyFromEnvironment returns the proxy for a request, as http.ProxyFromEnvironment does, or nil if there is none. Its error does not
+// repeat the setting, which may have a password.
+func proxyFromEnvironment(r *http.Request) (*url.URL, error) {
+	proxy, err := http.ProxyFromEnvironment(r)
+	if err != nil {
+		return nil, errProxy
+	}
+	// http.ProxyFromEnvironment ignores a setting that it cannot read. Then pawl would go around a proxy that the user wants.
+	host := r.URL.Hostname()
+	isLocal := host == "localhost" || net.ParseIP(host).IsLoopback() // never reached through a proxy
+	name := strings.ToUpper(r.URL.Scheme) + "_PROXY"
+	setting := cmp.Or(os.Getenv(name), os.Getenv(strings.ToLower(name)))
+	if proxy == nil && !isLocal && isMalformedProxy(setting) {
+		return nil, errProxy
+	}
+	return proxy, nil
+}
+
+// isMalformedProxy reports whether http.ProxyFromEnvironment cannot read the setting of a proxy. The setting may be a URL, or a host and
+// a port.
+func isMalformedProxy(setting string) bool {
+	_, errAsURL := url.Parse(setting)
+	_, errAsHost := url.Parse("http://" + setting)
+	return errAsURL != nil && errAsHost != nil
 }
