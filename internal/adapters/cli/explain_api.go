@@ -33,8 +33,8 @@ func apiExplanations() []explanation {
 		},
 		{
 			code: domain.CodeAPIUnreachable, exitCodes: []int{ExitAgain},
-			cause: "No complete answer came from the API: its host is unknown, the connection failed or broke, or the answer took longer " +
-				"than --request-timeout. pawl tries again by itself, and ends after --tries attempts for one page.",
+			cause: "No complete answer came from the API: its host is unknown, the connection failed or broke, the answer took longer " +
+				"than --request-timeout, or it paused for a third of that time. pawl tries again by itself, and ends after --tries attempts for one page.",
 			remedy: "Run the command again later: a run continues after the last page stored. If the error stays, check the host in " +
 				"API_BASE_URL and the network of this machine. If the API is slow, raise --request-timeout or lower --page-size.",
 		},

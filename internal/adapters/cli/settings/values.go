@@ -17,7 +17,7 @@ type Values struct {
 	APIKeyFile   string `group:"api" kong:"-" setting:"API_KEY_FILE" help:"A file that holds the API's key, instead of API_KEY."`
 	PageSize     string `group:"api" name:"page-size" setting:"BATCH_SIZE" default:"5000" placeholder:"N" help:"Events to ask for in one page, 1 to 5000."`
 	RequestDelay string `group:"api" name:"rate-limit-delay-ms" setting:"RATE_LIMIT_DELAY_MS" default:"0" placeholder:"MS" help:"Minimum time between two requests, in milliseconds."`
-	Timeout      string `group:"api" name:"request-timeout" setting:"PAWL_REQUEST_TIMEOUT" default:"60s" placeholder:"TIME" help:"Maximum time for one request, with its answer."`
+	Timeout      string `group:"api" name:"request-timeout" setting:"PAWL_REQUEST_TIMEOUT" default:"60s" placeholder:"TIME" help:"Maximum time for one request, with its answer. The answer may pause for a third of it."`
 	MaxPageBytes string `group:"api" name:"max-page-bytes" setting:"PAWL_MAX_PAGE_BYTES" default:"16777216" placeholder:"N" help:"Maximum size of a page, in bytes."`
 	MaxBuffer    string `group:"api" name:"max-buffer-bytes" setting:"PAWL_MAX_BUFFER_BYTES" default:"8388608" placeholder:"N" help:"Maximum size of all pages that are fetched ahead while earlier pages are stored, in bytes. 0 fetches no page ahead."`
 	Tries        string `group:"api" name:"tries" setting:"PAWL_TRIES" default:"5" placeholder:"N" help:"Attempts before a failing request or commit ends the run."`
