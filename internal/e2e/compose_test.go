@@ -18,7 +18,8 @@ import (
 )
 
 // TestCompose checks that `docker compose up` completes a run whose traces are in Jaeger. It also checks that a run completes if
-// Jaeger stops in the middle of it.
+// Jaeger stops in the middle of it, and that `docker stop` ends a run in time. pawl is process 1 of its container, which has a read-only
+// file system and no capabilities.
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	parent := newProject(t)
@@ -44,6 +45,20 @@ func TestCompose(t *testing.T) {
 		if n := strings.Count(p.logLines("pawl"), "the collector does not take the traces"); n != 1 {
 			t.Errorf("warnings about the collector: got %d, want 1: %s", n, p.logLines("pawl"))
 		}
+	})
+	parent.run("down", "--volumes", "--timeout", "1")
+	t.Run("the container is stopped", func(t *testing.T) {
+		p := parent.forSubtest(t)
+		p.run("up", "--detach")
+		db := p.database()
+		eventually(t, "a page is stored", func() bool { return db.countPages() > 0 })
+		p.run("stop", "pawl") // with Docker's default: after 10 s it would kill the process, and the exit code would be 137
+		if code := p.exitCode("pawl"); code != "3" {
+			t.Errorf("exit code after docker stop: got %s, want 3: %s", code, p.logLines("pawl"))
+		}
+		db.checkLedger()
+		p.run("start", "pawl")
+		p.checkDone()
 	})
 }
 

@@ -54,8 +54,8 @@ func TestSignal_BeforeCommand(t *testing.T) {
 	if code != 128+int(syscall.SIGTERM) {
 		t.Errorf("got exit %d, want %d", code, 128+int(syscall.SIGTERM))
 	}
-	// The goroutine that Main left still reads from the FIFO. A writer ends this.
-	if writer, err := os.OpenFile(fifo, os.O_RDWR, 0); err == nil {
+	// The goroutine that Main left opens the FIFO and reads from it. Opening it for writing waits for that, and closing it ends the reading.
+	if writer, err := os.OpenFile(fifo, os.O_WRONLY, 0); err == nil {
 		_ = writer.Close()
 	}
 }
