@@ -105,6 +105,15 @@ SELECT source_url FROM checkpoints WHERE stream = @stream;
 UPDATE checkpoints SET source_url = @to_url::text, epoch = epoch + 1, token = gen_random_uuid(), held_until = NULL
 WHERE stream = @stream AND source_url = @from_url::text;
 
+-- name: CheckpointReset :one
+-- Moves the checkpoint to the head of the stream, at the begin of the next pass. The counts stay, and so does the hold of the rate limit.
+-- The new epoch and token fence a runner that still has the stream. The transaction must have locked the row.
+UPDATE checkpoints
+SET pass = pass + 1, position = 0, cursor = '', cursor_expires_at = NULL, done = false, announced_first = NULL, announced_last = NULL,
+    epoch = epoch + 1, token = gen_random_uuid()
+WHERE stream = @stream
+RETURNING *;
+
 -- name: CheckpointStreams :many
 SELECT stream FROM checkpoints ORDER BY stream;
 
@@ -113,6 +122,10 @@ SELECT stream FROM checkpoints ORDER BY stream;
 -- runner early. Token and epoch decide which runner may write. The schema is part of the lock's key, because several schemas of one
 -- database may have a stream with the same name.
 SELECT pg_try_advisory_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || @stream::text, 0));
+
+-- name: CheckpointLockInTransaction :one
+-- Tries to take the lock of CheckpointLock until the end of the transaction, without waiting, and returns whether it has the lock.
+SELECT pg_try_advisory_xact_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || @stream::text, 0));
 
 -- name: CheckpointForgetEmpty :exec
 -- Deletes the checkpoint of a claim that has stored no page. It keeps a checkpoint that says until when the rate limit holds the stream. If

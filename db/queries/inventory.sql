@@ -3,12 +3,12 @@
 -- is the second. For example, 'received' is 5, but 'inserted + duplicate + parked' is 4. page_id 0 means the stream as a whole.
 
 -- name: InventoryBalance :many
--- Checks invariant I5 (received = inserted + duplicate + parked) for each page, each replay, each pass, all of them together and the
+-- Checks invariant I5 (received = inserted + duplicate + parked) for each page, replay and reset, each pass, all of them together and the
 -- checkpoint. A replay does not count in its pass, because its records were received earlier.
 WITH sums AS (
     SELECT coalesce(p.id, 0) AS page_id, coalesce(p.seq, 0) AS seq, coalesce(p.pass, 0) AS pass,
            CASE grouping(p.id, p.pass)
-               WHEN 0 THEN CASE p.kind WHEN 'replay' THEN 'received by this replay' ELSE 'received' END
+               WHEN 0 THEN CASE p.kind WHEN 'page' THEN 'received' ELSE 'received by this ' || p.kind END
                WHEN 2 THEN 'received in this pass'
                ELSE 'received in total'
            END AS what,
@@ -30,8 +30,9 @@ ORDER BY s.page_id = 0, s.seq, s.page_id, s.pass
 LIMIT 20;
 
 -- name: InventoryCheckpoint :many
--- Checks that the checkpoint's counts are the sums of its pages, and that it is at the end of the last page. Replays do not change the
--- checkpoint, so they are left out. of_last reports whether a difference is about the last page.
+-- Checks that the checkpoint's counts are the sums of its pages, and that it is at the end of the last page, or where a reset after this
+-- page has moved it. Replays do not change the checkpoint, so they are left out. of_last reports whether a difference is about the last
+-- page or reset.
 WITH chain AS (
     SELECT * FROM pages AS p WHERE p.stream = @stream AND p.kind = 'page'
 )
@@ -45,7 +46,13 @@ CROSS JOIN (
            coalesce(sum(p.duplicate), 0) AS duplicate, coalesce(sum(p.parked), 0) AS parked, coalesce(max(p.position), 0) AS furthest
     FROM chain AS p
 ) AS l
-LEFT JOIN (SELECT * FROM chain AS p ORDER BY p.seq DESC LIMIT 1) AS last ON true
+LEFT JOIN (
+    SELECT p.*, CASE p.kind WHEN 'page' THEN 'last page' ELSE p.kind END AS name
+    FROM pages AS p
+    WHERE p.stream = @stream AND p.kind IN ('page', 'reset')
+    ORDER BY p.seq DESC, p.kind DESC -- a reset has the seq of the page before it
+    LIMIT 1
+) AS last ON true
 CROSS JOIN LATERAL (
     VALUES
         (false, 'received by the checkpoint', c.received::text, 'received by its pages', l.received::text),
@@ -54,10 +61,11 @@ CROSS JOIN LATERAL (
         (false, 'parked by the checkpoint', c.parked::text, 'parked by its pages', l.parked::text),
         (false, 'seq of the checkpoint', c.seq::text, 'number of its pages', l.pages::text),
         (false, 'furthest of the checkpoint', c.furthest::text, 'greatest position of its pages', l.furthest::text),
-        (true, 'cursor of the checkpoint', c.cursor, 'cursor_out of its last page', coalesce(last.cursor_out, '')),
-        (true, 'position of the checkpoint', c.position::text, 'position of its last page', coalesce(last.position, 0)::text),
-        (true, 'pass of the checkpoint', c.pass::text, 'pass of its last page', coalesce(last.pass, 1)::text),
-        (true, 'done of the checkpoint', c.done::text, 'end at its last page', coalesce(last.cursor_out = '', false)::text)
+        (true, 'cursor of the checkpoint', c.cursor, 'cursor_out of its ' || coalesce(last.name, 'last page'), coalesce(last.cursor_out, '')),
+        (true, 'position of the checkpoint', c.position::text, 'position of its ' || coalesce(last.name, 'last page'), coalesce(last.position, 0)::text),
+        (true, 'pass of the checkpoint', c.pass::text, 'pass of its ' || coalesce(last.name, 'last page'), coalesce(last.pass, 1)::text),
+        (true, 'done of the checkpoint', c.done::text, 'end at its ' || coalesce(last.name, 'last page'),
+         coalesce(last.kind = 'page' AND last.cursor_out = '', false)::text)
 ) AS f (of_last, what, value, against, found)
 WHERE c.stream = @stream AND f.value <> f.found
 ORDER BY what
@@ -73,16 +81,20 @@ LIMIT 20;
 --
 -- A pass in which nothing was committed has no page, so pass numbers may have gaps.
 --
--- Also checks that each replay has parent_seq 0 and the seq, pass and position of a page, because the checkpoint had these when the
--- replay was stored.
-WITH chain AS (
+-- A reset begins a pass. It must have the seq of the page before it and the next pass. It has no cursors, no parent and position 0.
+--
+-- Also checks that each replay has parent_seq 0 and the seq, pass and position of a page, or of the reset after this page, because the
+-- checkpoint had these when the replay was stored. Ids grow in the order of commits, so they say which of the two came first.
+WITH moves AS (
     SELECT p.*,
            lag(p.seq, 1, 0::bigint) OVER before AS seq_before,
            lag(p.pass, 1, 1::bigint) OVER before AS pass_before,
-           CASE lag(p.pass) OVER before WHEN p.pass THEN lag(p.seq) OVER before ELSE 0 END AS follows
+           CASE WHEN lag(p.kind) OVER before = 'page' AND lag(p.pass) OVER before = p.pass THEN lag(p.seq) OVER before ELSE 0 END AS follows
     FROM pages AS p
-    WHERE p.stream = @stream AND p.kind = 'page'
-    WINDOW before AS (ORDER BY p.seq)
+    WHERE p.stream = @stream AND p.kind IN ('page', 'reset')
+    WINDOW before AS (ORDER BY p.seq, p.kind) -- a reset has the seq of the page before it
+), chain AS (
+    SELECT * FROM moves AS m WHERE m.kind = 'page'
 ), links AS (
     SELECT c.id, c.seq, c.pass, f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found
     FROM chain AS c
@@ -101,13 +113,28 @@ WITH chain AS (
     ) AS f (what, value, against, found)
     UNION ALL
     SELECT r.id, r.seq, r.pass, f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found
-    FROM pages AS r
+    FROM moves AS r
     LEFT JOIN chain AS c ON c.seq = r.seq
     CROSS JOIN LATERAL (
         VALUES
+            ('seq of this reset', r.seq::text, 'seq of a page', coalesce(c.seq::text, 'none')),
+            ('pass of this reset', r.pass::text, 'the pass after that of the page before', (c.pass + 1)::text),
+            ('position of this reset', r.position::text, 'that of the head', '0'),
+            ('cursors of this reset', r.cursor_in || r.cursor_out, 'none', ''),
+            ('parent_seq of this reset', r.parent_seq::text, 'that of a reset', '0')
+    ) AS f (what, value, against, found)
+    WHERE r.kind = 'reset'
+    UNION ALL
+    SELECT r.id, r.seq, r.pass, f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found
+    FROM pages AS r
+    LEFT JOIN chain AS c ON c.seq = r.seq
+    LEFT JOIN moves AS s ON s.seq = r.seq AND s.kind = 'reset' AND s.id < r.id
+    CROSS JOIN LATERAL (
+        VALUES
             ('seq of this replay', r.seq::text, 'seq of a page', coalesce(c.seq::text, 'none')),
-            ('pass of this replay', r.pass::text, 'pass of the page before', c.pass::text),
-            ('position of this replay', r.position::text, 'position of the page before', c.position::text),
+            ('pass of this replay', r.pass::text, 'pass of the ' || coalesce(s.kind, c.kind) || ' before', coalesce(s.pass, c.pass)::text),
+            ('position of this replay', r.position::text, 'position of the ' || coalesce(s.kind, c.kind) || ' before',
+             coalesce(s.position, c.position)::text),
             ('parent_seq of this replay', r.parent_seq::text, 'that of a replay', '0')
     ) AS f (what, value, against, found)
     WHERE r.stream = @stream AND r.kind = 'replay'
@@ -120,8 +147,8 @@ ORDER BY l.seq, l.id, l.what
 LIMIT 20;
 
 -- name: InventoryEvents :many
--- Checks that the number of events that name a page or replay is the number that its ledger row has as inserted.
-SELECT p.id AS page_id, p.seq, p.pass, CASE p.kind WHEN 'replay' THEN 'inserted by this replay' ELSE 'inserted' END::text AS what,
+-- Checks that the number of events that name a page, replay or reset is the number that its ledger row has as inserted. A reset has none.
+SELECT p.id AS page_id, p.seq, p.pass, CASE p.kind WHEN 'page' THEN 'inserted' ELSE 'inserted by this ' || p.kind END::text AS what,
        p.inserted::text AS value, 'events of the page'::text AS against, coalesce(e.events, 0)::text AS found, count(*) OVER () AS total
 FROM pages AS p
 LEFT JOIN (SELECT e.page_id, count(*) AS events FROM events AS e GROUP BY e.page_id) AS e ON e.page_id = p.id
@@ -194,5 +221,6 @@ SELECT coalesce((SELECT sum(p.inserted) FROM pages AS p WHERE p.stream = @stream
        (SELECT count(*) FROM dead_letters AS l
         WHERE l.stream = @stream AND (l.resolved_at IS NULL OR l.resolution = 'discarded'))::bigint AS parked,
        coalesce((SELECT p.end_accepted FROM pages AS p
-                 WHERE p.stream = @stream AND p.kind = 'page' ORDER BY p.seq DESC LIMIT 1), false)::boolean AS end_accepted,
+                 WHERE p.stream = @stream AND p.kind IN ('page', 'reset') ORDER BY p.seq DESC, p.kind DESC LIMIT 1),
+                false)::boolean AS end_accepted,
        EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> @stream AND o.received > 0)::boolean AS shared;

@@ -77,7 +77,7 @@ SELECT l.page_id, coalesce(p.seq, 0)::bigint AS seq, coalesce(p.pass, 0)::bigint
 FROM letters AS l
 LEFT JOIN pages AS p ON p.id = l.page_id AND p.stream = @stream
 LEFT JOIN pages AS r ON r.id = l.resolved_page_id AND r.stream = @stream AND r.id >= l.page_id
-    AND (r.kind = 'replay' AND l.resolution IN ('replayed', 'duplicate') OR l.resolution = 'superseded')
+    AND (r.kind = 'replay' AND l.resolution IN ('replayed', 'duplicate') OR r.kind <> 'reset' AND l.resolution = 'superseded')
 CROSS JOIN LATERAL (
     VALUES
         ('resolved_page_id', coalesce(l.resolved_page_id::text, 'none'), 'row of the ledger that can have done so',

@@ -46,6 +46,9 @@ func (p Position) NextPass() Position {
 	return Position{Pass: p.Pass + 1, MaxOffset: p.MaxOffset, MaxAnnounced: maxAnnounced}
 }
 
+// IsAtHead reports whether the next page is the first page of the stream.
+func (p Position) IsAtHead() bool { return p.Cursor == "" && !p.Done }
+
 // PercentRead returns how much of the announced total is before the position, from 0 to 100. known is false without a total.
 func (p Position) PercentRead() (percent int64, known bool) {
 	total := p.AnnouncedLast
@@ -105,9 +108,13 @@ type Checkpoint struct {
 	HeldUntil   time.Time // the rate limit allows no request before this time; only Claim sets it; zero if there is no hold
 }
 
+// A CheckpointReset is the effect of a reset, which makes the next run read the stream from its first page, in a new pass. If Before is at
+// the head already, the reset has changed nothing, and After equals Before.
+type CheckpointReset struct{ Before, After Checkpoint }
+
 // CheckClaim compares c, the checkpoint that a runner read, with durable, the checkpoint of the same stream in the database.
 //   - It returns nil if durable still has the runner's claim.
-//   - It returns Fenced if another runner has claimed the stream since.
+//   - It returns Fenced if another runner has claimed the stream since, or the user has moved or reset it.
 //   - It returns SetBack if the database was set back to a state before the claim, for example by a restored backup.
 func (c Checkpoint) CheckClaim(durable Checkpoint) error {
 	switch {

@@ -23,7 +23,7 @@ const (
 
 var checkTexts = [...]struct{ name, statement string }{
 	CheckBalance:     {"balance", "received = inserted + duplicate + parked, for every page and replay, every pass and in total"},
-	CheckCheckpoint:  {"checkpoint", "the checkpoint has the sum of its ledger's counts and the position after the last page"},
+	CheckCheckpoint:  {"checkpoint", "the checkpoint has the sum of its ledger's counts and the position after the last page or reset"},
 	CheckChain:       {"chain", "every page follows the page before it in its pass: seq, cursor, position"},
 	CheckPageEvents:  {"events", "every page and replay inserted as many events as its ledger row says"},
 	CheckEventPages:  {"strays", "every event was inserted by a page or replay of the ledger"},

@@ -59,7 +59,8 @@ type EventStore interface {
 	//   - It parks the batch's rejects.
 	//   - It writes one row into the ledger for each page.
 	//   - It adds the pages' drift to the stream's drift register.
-	//   - It moves the checkpoint from b.Start to the position after the last page. Nothing else moves a checkpoint.
+	//   - It moves the checkpoint from b.Start to the position after the last page. Nothing else moves a checkpoint, except that the user
+	//     can reset it to the head of the stream (CheckpointReset). A reset ends the claim, as a claim of another runner would.
 	//
 	// If Commit returns nil, the batch is durable. If it returns an error other than Uncertain, it has written nothing.
 	//

@@ -14,7 +14,8 @@ const (
 	CorrectAddress              // correct the API's URL, or name another stream
 	CorrectFormerAddress        // correct the URL that is given as the stream's former source URL
 	WaitLonger                  // run again later, or allow longer waits
-	OtherPageSize               // ask for pages of another size
+	OtherPageSize               // ask for pages of another size, or reset the checkpoint
+	StartOver                   // reset the checkpoint, so that the stream is read from its first page
 	LargerPages                 // allow larger pages, or ask for fewer records
 	FetchFaster                 // fetch more records in the lifetime of a cursor
 	AcceptShortEnd              // accept an end below the announced total

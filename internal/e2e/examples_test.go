@@ -48,7 +48,7 @@ func TestExamples(t *testing.T) {
 	examples := slices.Concat(lettersExample(demo), examplesBelow(demo, "Go on with:\n"), examplesBelow(help, " in the folder of `pawl demo`:\n"))
 	for _, command := range []string{
 		"dlq list", "psql", "verify", "status", "demo", "run", "dlq show", "dlq replay", "dlq discard", "drift", "config", "migrate", "move",
-		"completion", "version", "help", "init",
+		"checkpoint show", "checkpoint reset", "completion", "version", "help", "init",
 	} {
 		if !slices.ContainsFunc(examples, func(line string) bool { return strings.Contains(line, "pawl "+command) }) {
 			t.Errorf("got no example of pawl %s in\n%s\n%s", command, demo, help)

@@ -10,6 +10,7 @@ const (
 	stepRollBack           step = "rolls back the transaction whose client is gone"
 	stepBackup             step = "takes a backup"
 	stepRestore            step = "restores the backup while no runner is alive"
+	stepReset              step = "resets the checkpoint to the head of the next pass"
 	stepRestoreUnderRunner step = "restores the backup while a runner is alive"
 	stepFollow             step = "reads all rows with a greater page_id"
 )
@@ -155,8 +156,25 @@ func (m model) serverSteps(s state) []transition {
 	return steps
 }
 
-// operatorSteps returns the next possible steps of the operator, who takes a backup and restores it at any later time. A restore
-// closes every connection.
+// reset returns the state after the operator has reset the checkpoint. A reset does not ask whether a runner is alive. It takes an epoch and
+// a token, like a claim, and adds a row without records to the ledger. Its transaction is one step, because nothing in it waits.
+func (m model) reset(s state) state {
+	s.spent.resets++
+	pageID := s.reserveID()
+	db := s.db.Value()
+	row := &db.checkpoint
+	row.position = position{pass: row.pass + 1}
+	row.done = false
+	if !m.ResetKeepsClaim {
+		row.epoch++
+		row.token = s.newToken()
+	}
+	s.db = unique.Make(db.withRow(ledgerRow{pageID: pageID}))
+	return s
+}
+
+// operatorSteps returns the next possible steps of the operator, who takes a backup and restores it at any later time, and resets the
+// checkpoint. A restore closes every connection.
 func (m model) operatorSteps(s state) []transition {
 	var steps []transition
 	if s.spent.backups < m.limits.backups && s.spent.restores < m.limits.restores {
@@ -164,6 +182,11 @@ func (m model) operatorSteps(s state) []transition {
 		withBackup.backup = s.db
 		withBackup.spent.backups++
 		steps = append(steps, transition{actor: operator, step: stepBackup, next: withBackup})
+	}
+	row := s.db.Value().checkpoint
+	canReset := s.tx.holder == nobody && (row.offset > 0 || row.done)
+	if canReset && s.spent.resets < m.limits.resets {
+		steps = append(steps, transition{actor: operator, step: stepReset, next: m.reset(s)})
 	}
 	if s.backup == noBackup {
 		return steps

@@ -12,7 +12,7 @@
 //   - A reader reads the rows of the ledger in order of page_id.
 //   - PostgreSQL notices late that the client of a transaction is gone, and then executes or discards the client's COMMIT.
 //   - An operator takes a backup and restores it. A restore sets back the rows and the sequence of page ids together, and closes
-//     every connection. A failover to a replica that lost transactions has the same effect.
+//     every connection. A failover to a replica that lost transactions has the same effect. The operator also resets the checkpoint.
 //
 // The rules are those of the postgres adapter and of package ingest:
 //   - A claim adds 1 to the epoch and sets a random token. In the model the token is a number that never repeats.
@@ -28,18 +28,20 @@
 //   - A runner may reserve the page ids of its page and of the page after it without the lock, because it copies events before it takes
 //     the lock. When it has the lock, it uses such an id only if the ledger has no greater one. Otherwise it reserves another id.
 //   - A replay takes the same lock before it reserves a page id.
+//   - A reset takes the same lock. It moves the checkpoint to the head of the next pass, adds 1 to the epoch, sets a random token and adds a
+//     row without records to the ledger.
 //   - If the API announced a total, a commit compares the end of the stream with this total.
 //
 // properties_test.go lists the properties that the protocol must have. The numbers I1, I3 and I5 there are invariants of package
-// domain. TestProtocol checks the properties for every step from every state. TestEveryStateCompletes checks one scope: from each of
-// its states, one more run must end complete if nothing else happens.
+// domain. TestProtocol checks the properties for every step from every state. TestEveryStateCompletes checks two scopes: from each of
+// their states, one more run must end complete if nothing else happens.
 //
 // # How deep
 //
-// Each scope in protocol_test.go limits the numbers of claims, lost connections, backups, restores, replays, expired cursors
+// Each scope in protocol_test.go limits the numbers of claims, lost connections, backups, restores, replays, resets, expired cursors
 // and false ends. A false end is a page that says wrongly that it is the last one. A scope allows two to four claims, and up to two
 // of each of the others. Within a scope the search has no depth limit: it visits every state that any order of steps reaches. The
-// farthest state is 29 steps from the initial state. Together the scopes have about 580,000 states. The largest scope needs some
+// farthest state is 29 steps from the initial state. Together the scopes have about 690,000 states. The largest scope needs some
 // 100 MiB of memory.
 //
 // In one case the search tries only one order of steps: a runner that can read a page reads it before any other step. The other

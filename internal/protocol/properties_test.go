@@ -9,7 +9,7 @@ const (
 	noRecordPassed      property = "I1: the checkpoint never passes a record that is neither stored nor parked"
 	onlyHolderMoves     property = "I3: only the runner whose token is in the checkpoint moves it"
 	countsAgree         property = "I5: ledger, checkpoint, events and dead letters agree"
-	fencedAfterClaim    property = "a run ends fenced only if another runner claimed the stream after it"
+	fencedAfterClaim    property = "a run ends fenced only if another runner claimed the stream after it, or the operator reset it"
 	setBackAfterRestore property = "a run ends set back only if a backup was restored since its claim"
 	readersMissNoRow    property = "no row becomes visible with a page_id that a reader has passed"
 )
@@ -70,7 +70,7 @@ func (m model) isBalanced(db database) bool {
 		}
 		inserted += row.inserted
 		parked += row.parked
-		if row.pass != 0 { // not the row of a replay
+		if row.pass != 0 { // not the row of a replay or reset
 			pages++
 		}
 		if row.pass == db.checkpoint.pass {

@@ -33,6 +33,11 @@ func scopes() map[string]scope {
 			records: 3, badRecord: 1, pageSizes: pageSizes,
 			limits: budget{claims: 2, lostConnections: 1, backups: 1, restores: 1, idsAhead: 2},
 		},
+		"a reset": resetScope(),
+		"a reset, a restored backup and a replay": {
+			records: 2, badRecord: 1, pageSizes: pageSizes,
+			limits: budget{claims: 2, lostConnections: 1, backups: 1, restores: 1, replays: 1, resets: 2},
+		},
 		"a reader and false ends": {
 			records: 3, announced: true, pageSizes: pageSizes, reader: true, limits: budget{claims: 2, expiries: 1, falseEnds: 1},
 		},
@@ -68,6 +73,14 @@ func aheadScope() scope {
 	s := readerScope()
 	s.limits = budget{claims: 2, lostConnections: 1, replays: 2, idsAhead: 2}
 	return s
+}
+
+// resetScope returns a scope with resets of the checkpoint and a reader.
+func resetScope() scope {
+	return scope{
+		records: 3, badRecord: 1, pageSizes: pageSizes, reader: true,
+		limits: budget{claims: 2, lostConnections: 1, resets: 1, idsAhead: 1},
+	}
 }
 
 // TestProtocol checks that the correct protocol breaks no property in any scope. It also checks that each step is taken in at least
@@ -137,6 +150,9 @@ func TestPlantedFaults(t *testing.T) {
 		"the checkpoint moves before the rows": {
 			faults: faults{CheckpointFirst: true}, scope: restoreScope(), breaks: noRecordMissing,
 		},
+		"a reset keeps the claim": {
+			faults: faults{ResetKeepsClaim: true}, scope: resetScope(), breaks: setBackAfterRestore,
+		},
 		"an end below the announced total is believed": {
 			faults: faults{EndNotChecked: true}, scope: falseEnds, breaks: noRecordMissing,
 		},
@@ -164,19 +180,21 @@ func TestPositionNotCompared(t *testing.T) {
 	}
 }
 
-// TestEveryStateCompletes checks that no state of the scope is a dead end: canComplete must be true for each state.
+// TestEveryStateCompletes checks that no state of two scopes is a dead end: canComplete must be true for each state.
 func TestEveryStateCompletes(t *testing.T) {
 	const completes property = "after a crash of every process, one more undisturbed run ends complete"
-	m := model{scope: scopes()["a new pass and a replay"]}
-	res := m.explore(func(before state, _ transition) []property {
-		if m.canComplete(before) {
-			return nil
+	for _, name := range []string{"a new pass and a replay", "a reset, a restored backup and a replay"} {
+		m := model{scope: scopes()[name]}
+		res := m.explore(func(before state, _ transition) []property {
+			if m.canComplete(before) {
+				return nil
+			}
+			return []property{completes}
+		}, completes)
+		t.Logf("%s: %d states", name, res.states)
+		for p, moves := range res.broken {
+			t.Errorf("got a broken property, want none: %s\nIt is broken in the state before the last of these steps:\n%s", p, m.render(moves))
 		}
-		return []property{completes}
-	}, completes)
-	t.Logf("%d states", res.states)
-	for p, moves := range res.broken {
-		t.Errorf("got a broken property, want none: %s\nIt is broken in the state before the last of these steps:\n%s", p, m.render(moves))
 	}
 }
 
@@ -189,5 +207,6 @@ func steps() []step {
 		stepNewerClaim, stepNoRow, stepOlderEpoch, stepOtherPosition,
 		stepInLookUp(stepNewerClaim), stepInLookUp(stepNoRow), stepInLookUp(stepOlderEpoch), stepInLookUp(stepOtherPosition),
 		stepReplayLock, stepReplayCommit, stepFinish, stepRollBack, stepBackup, stepRestore, stepRestoreUnderRunner, stepFollow,
+		stepReset,
 	}
 }

@@ -122,6 +122,9 @@ func (r *runner) dropPage() {
 	r.pageID, r.nextID = 0, 0
 }
 
+// newToken returns a token that was never used before, and is greater than those before it. The caller has counted its claim or reset.
+func (s *state) newToken() uint8 { return s.spent.claims + s.spent.resets }
+
 // claim makes the runner the only one that may write. It adds 1 to the epoch and sets a token that was never used before.
 func (m model) claim(s state, who actor) (step, state, ending) {
 	s.spent.claims++
@@ -131,7 +134,7 @@ func (m model) claim(s state, who actor) (step, state, ending) {
 		*row = checkpoint{exists: true, position: position{pass: 1}}
 	}
 	row.epoch++
-	row.token = s.spent.claims
+	row.token = s.newToken()
 	s.db = unique.Make(db)
 	s.runners[who] = runner{phase: ready, claimToken: row.token, checkpoint: *row, start: row.position}
 	if row.done {

@@ -16,7 +16,7 @@ const (
 	replayer // pawl dlq replay
 	reader   // a program that reads the ledger in order of page_id
 	server   // PostgreSQL, when it ends a transaction whose client is gone
-	operator // the user who takes a backup and restores it
+	operator // the user who takes a backup and restores it, and resets the checkpoint
 	nobody   // no actor: the lock is free
 )
 
@@ -35,7 +35,7 @@ type position struct{ pass, offset uint8 }
 type checkpoint struct {
 	exists   bool
 	token    uint8 // 0 if the stream was never claimed
-	epoch    uint8 // the number of claims
+	epoch    uint8 // the number of claims and resets
 	seq      uint8 // the number of committed pages
 	position       // where the next page begins
 	done     bool  // the stream is complete
@@ -58,7 +58,7 @@ const (
 // isAccounted reports whether the record is stored or parked.
 func (r record) isAccounted() bool { return r.storedBy != 0 || r.deadLetter != noDeadLetter }
 
-// A ledgerRow is a row of the table pages. The row of a replay belongs to no pass, so its pass is 0.
+// A ledgerRow is a row of the table pages. The row of a replay or reset belongs to no pass, so its pass is 0.
 type ledgerRow struct{ pageID, pass, received, inserted, duplicate, parked uint8 }
 
 // A database holds what is committed. It also holds the last page id of the sequence, which a rollback does not set back.
@@ -113,7 +113,8 @@ type replay struct {
 
 // A budget counts steps that have a limit. Without a limit the number of states would be infinite.
 type budget struct {
-	claims          uint8 // also the last token, so tokens never repeat, even after a restore
+	claims          uint8 // with resets also the last token, so tokens never repeat, even after a restore
+	resets          uint8
 	lostConnections uint8 // before or after COMMIT was sent
 	backups         uint8
 	restores        uint8
@@ -163,6 +164,7 @@ type faults struct {
 	CheckpointFirst     bool // the checkpoint moves in a transaction of its own, before the rows are stored
 	AssumesCommitted    bool // an unanswered COMMIT is assumed to have happened
 	AlwaysFenced        bool // a run that finds any unexpected checkpoint ends fenced, and never set back
+	ResetKeepsClaim     bool // a reset takes no new epoch and no new token
 	EndNotChecked       bool // a commit does not compare an end with the announced total
 }
 

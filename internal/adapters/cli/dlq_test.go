@@ -74,6 +74,10 @@ func (f *fakeLetters) MoveStream(context.Context, domain.StreamID, string, strin
 	return errors.New("unexpected move")
 }
 
+func (f *fakeLetters) ResetCheckpoint(context.Context, domain.StreamID) (domain.CheckpointReset, error) {
+	return domain.CheckpointReset{}, errors.New("unexpected reset")
+}
+
 // wiring returns a wiring whose Reader and Admin are f.
 func (f *fakeLetters) wiring() cli.Wiring {
 	w := newEmptyWiring()

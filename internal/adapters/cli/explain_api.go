@@ -68,7 +68,8 @@ func apiExplanations() []explanation {
 			cause: "The API sent the records of an earlier page again, or its cursor leads back to a place where it has been. A run that " +
 				"believed this would never end, or would miss records.",
 			remedy: "Run the command again later, because a cache may have answered. If the error stays, use another --page-size and tell " +
-				"the API's operator.",
+				"the API's operator. If the API is repaired and each run still ends so, the stored cursor leads into a cycle: " +
+				"`pawl checkpoint reset` makes the next run read from the first page. It deletes no event.",
 		},
 		{
 			code: domain.CodeAPIEndTooEarly, exitCodes: []int{ExitData},

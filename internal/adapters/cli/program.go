@@ -109,6 +109,9 @@ type Reader interface {
 type Admin interface {
 	// MoveStream changes the stream's source URL from oldURL to newURL. It returns an Invalid error if the source URL is not oldURL.
 	MoveStream(ctx context.Context, stream domain.StreamID, oldURL, newURL string) error
+	// ResetCheckpoint makes the next run read the stream from its first page. If it does so already, nothing is changed. It returns a Fenced
+	// error if a runner seems to be alive.
+	ResetCheckpoint(ctx context.Context, stream domain.StreamID) (domain.CheckpointReset, error)
 	// DiscardDeadLetter resolves an open dead letter. It returns an Invalid error if the dead letter is resolved already.
 	DiscardDeadLetter(ctx context.Context, stream domain.StreamID, id int64, why string) error
 }
@@ -128,6 +131,7 @@ type grammar struct {
 	Config     configCommand     `cmd:"" example:"pawl config" help:"Print every setting and where it comes from."`
 	Migrate    migrateCommand    `cmd:"" example:"pawl migrate" help:"Update the database's schema."`
 	Move       moveCommand       `cmd:"" example:"API_BASE_URL=http://127.0.0.1:18081/api/v1 DATABASE_URL=embedded:.pawl/demo \\\n  pawl move --from http://127.0.0.1:18080/api/v1" help:"Set the stream's source URL to API_BASE_URL, after the API has moved."`
+	Checkpoint checkpointCommand `cmd:"" help:"Show where a stream continues, or make it start over from its first page."`
 	Completion completionCommand `cmd:"" example:"pawl completion bash" help:"Print a script for the shell that completes pawl's commands and flags."`
 	Version    versionCommand    `cmd:"" example:"pawl version" help:"Print the version."`
 	Help       helpCommand       `cmd:"" example:"pawl help api-key-refused" help:"Explain a command, or the code at the end of a message."`

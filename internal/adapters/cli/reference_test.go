@@ -185,6 +185,7 @@ should ignore fields that it does not know. Times are in RFC 3339. A field marke
 		{"`pawl dlq replay --json`", "replayJSON"},
 		{"`pawl dlq discard --json`", "discardJSON"},
 		{"`pawl drift --json`", "driftJSON"},
+		{"`pawl checkpoint show --json`", "checkpointJSON"},
 		{"`pawl config --json`", "Line"},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n\n| field | type | |\n|---|---|---|\n", section.commands)

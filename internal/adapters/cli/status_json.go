@@ -66,13 +66,8 @@ func writeStatusJSON(w io.Writer, s domain.StreamStatus) error {
 		OpenCount: s.OpenLetters(), Open: []openReasonJSON{}, LastPages: []ledgerPageJSON{},
 		Drift: driftTotalJSON{Kinds: s.Drift.Entries, Count: s.Drift.Records},
 	}
-	if r := s.Runner; r != nil {
-		out.Runner = &runnerJSON{
-			Alive: r.IsAlive(s.Now), Host: r.Host, PID: r.PID, Version: r.Version,
-			Since: formatTime(r.Since), AliveAt: formatTime(r.AliveAt), State: string(r.Activity), StateUntil: timeOrNil(r.Until),
-			LastError: r.LastError, LastErrorAt: timeOrNil(r.LastErrorAt), NotBefore: timeOrNil(r.NotBefore),
-			LeaseUntil: timeOrNil(r.LeaseUntil),
-		}
+	if s.Runner != nil {
+		out.Runner = newRunnerJSON(*s.Runner, s.Now)
 	}
 	for _, c := range s.Open {
 		out.Open = append(out.Open, openReasonJSON{Reason: c.Reason, Count: c.Count})
@@ -84,6 +79,16 @@ func writeStatusJSON(w io.Writer, s domain.StreamStatus) error {
 		})
 	}
 	return writeASCIIJSON(w, out)
+}
+
+// newRunnerJSON returns what a runner has reported, as it is at the time now.
+func newRunnerJSON(r domain.RunnerReport, now time.Time) *runnerJSON {
+	return &runnerJSON{
+		Alive: r.IsAlive(now), Host: r.Host, PID: r.PID, Version: r.Version,
+		Since: formatTime(r.Since), AliveAt: formatTime(r.AliveAt), State: string(r.Activity), StateUntil: timeOrNil(r.Until),
+		LastError: r.LastError, LastErrorAt: timeOrNil(r.LastErrorAt), NotBefore: timeOrNil(r.NotBefore),
+		LeaseUntil: timeOrNil(r.LeaseUntil),
+	}
 }
 
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

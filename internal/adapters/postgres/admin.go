@@ -14,8 +14,8 @@ import (
 )
 
 // An Admin makes the changes that a user asks for by hand. Each method makes one attempt, in one transaction. If PostgreSQL
-// does not answer COMMIT, the error is Transient, and the change may have been made. If it was made, a second call returns
-// Invalid. If the stream was never claimed, each method returns Invalid.
+// does not answer COMMIT, the error is Transient, and the change may have been made. If it was made, a second call of MoveStream or
+// DiscardDeadLetter returns Invalid. If the stream was never claimed, each method returns Invalid.
 type Admin struct{ pool *pgxpool.Pool }
 
 // NewAdmin returns an admin that uses the pool.

@@ -105,8 +105,8 @@ func TestDiscardDeadLetter(t *testing.T) {
 	}
 }
 
-// TestGrants checks the GRANT statements of docs/how-to/roles-and-grants.md: a writer can replay and discard dead letters, but a
-// reader can only read.
+// TestGrants checks the GRANT statements of docs/how-to/roles-and-grants.md: a writer can replay and discard dead letters,
+// and reset the checkpoint, but a reader can only read.
 func TestGrants(t *testing.T) {
 	t.Parallel()
 	databaseURL := pgtest.Database(t)
@@ -118,7 +118,9 @@ func TestGrants(t *testing.T) {
 			pgtest.Exec(t, databaseURL, "DROP OWNED BY "+role+"; DROP ROLE "+role)
 		}
 	})
-	storePayloads(t, databaseURL, undecodedPayloads(1, 2)...)
+	s := newPageWriter(t, databaseURL, "s").commitPayloads("cursor-a", undecodedPayloads(1, 2)...)
+	s.store.Close()
+	waitForFreeLock(t, databaseURL)
 	for _, role := range []string{writerRole, readerRole} {
 		roleURL := pgtest.WithParam(t, databaseURL, "role", role)
 		store, reader := newReplayStore(t, roleURL), postgres.NewReader(newPool(t, roleURL))
@@ -133,8 +135,10 @@ func TestGrants(t *testing.T) {
 			}
 		}
 		_, replayErr := store.Replay(t.Context(), domain.Redecode(streamS, open, time.Now(), laterDecoder))
-		discardErr := postgres.NewAdmin(newPool(t, roleURL)).DiscardDeadLetter(t.Context(), streamS, open[len(open)-1].ID, "why")
-		for operation, err := range map[string]error{"replay": replayErr, "discard": discardErr} {
+		admin := postgres.NewAdmin(newPool(t, roleURL))
+		discardErr := admin.DiscardDeadLetter(t.Context(), streamS, open[len(open)-1].ID, "why")
+		_, resetErr := admin.ResetCheckpoint(t.Context(), streamS)
+		for operation, err := range map[string]error{"replay": replayErr, "discard": discardErr, "reset": resetErr} {
 			if role == writerRole && err != nil {
 				t.Errorf("%s by %s: got %v, want no error", operation, role, err)
 			}

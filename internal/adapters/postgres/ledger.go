@@ -39,10 +39,11 @@ func ledgerQueries(ctx context.Context, b domain.Batch, pageIDs []int64, idsHash
 	return queries
 }
 
-// These are the kinds of ledger rows: a page that was read from the API, or a replay of dead letters.
+// These are the kinds of ledger rows: a page that was read from the API, a replay of dead letters, or a reset of the checkpoint.
 const (
 	kindPage   = "page"
 	kindReplay = "replay"
+	kindReset  = "reset"
 )
 
 // pageRow returns the ledger row of the batch's page at this index.

@@ -31,6 +31,7 @@ type fetcher struct {
 	observer    FetchObserver
 	pageSize    int  // the number of records to ask for in one page
 	knownStream bool // the stream has records, even if the fetcher begins at the head
+	resumed     bool // the fetcher began behind a stored page, and not at the head
 	hold        holdSaver
 	passes      passLimit
 	traffic     domain.Traffic // counts all requests of this fetcher so far
@@ -50,7 +51,7 @@ type fetchedPage struct {
 func newFetcher(
 	source domain.EventSource, observer FetchObserver, policy retry.Policy, pageSize int, start domain.Position, heldUntil time.Time,
 ) *fetcher {
-	f := &fetcher{source: source, policy: policy, observer: observer, pageSize: pageSize}
+	f := &fetcher{source: source, policy: policy, observer: observer, pageSize: pageSize, resumed: !start.IsAtHead()}
 	f.passes.maxOffset = start.MaxOffset
 	f.hold.lastEnd = heldUntil
 	f.next = f.newRequest(start)
@@ -300,8 +301,7 @@ func (f *fetcher) attempt(ctx context.Context, r *request) (domain.Page, error) 
 	}
 	if r.cycle.isCycle(page.Next) {
 		offset := r.position.After(page).Offset
-		return domain.Page{}, badPageError(domain.CodeAPIPageRepeated,
-			"after %d records the API's cursor leads back to where it has been", offset)
+		return domain.Page{}, f.cycleError(offset)
 	}
 	return page, nil
 }
@@ -371,25 +371,4 @@ func (l *passLimit) allowNext(position domain.Position, lost error) error {
 		Kind: domain.KindOf(lost), Code: domain.CodeCursorLost, Op: opFetch, Remedy: domain.FetchFaster,
 		Err: fmt.Errorf("%d passes in a row lost their cursor and got no further than %d records: %w", l.useless, l.maxOffset, lost),
 	}
-}
-
-// A cycleDetector detects cursors that form a cycle (Brent's algorithm). It saves only one cursor and compares each later cursor
-// with the saved one, so it needs constant memory. After 1, 2, 4, 8 and so on steps it saves another cursor. So it detects a
-// cycle of n pages at most 3n steps after the cycle begins.
-type cycleDetector struct {
-	saved domain.Cursor
-	steps int // the number of steps since the cursor was saved
-	limit int // the number of steps after which another cursor is saved
-}
-
-// isCycle reports whether next is the saved cursor.
-func (d cycleDetector) isCycle(next domain.Cursor) bool { return next != "" && next == d.saved }
-
-// advance returns the detector for the page at the cursor next, one step later. It may save this cursor.
-func (d cycleDetector) advance(next domain.Cursor) cycleDetector {
-	d.steps++
-	if d.steps < d.limit {
-		return d
-	}
-	return cycleDetector{saved: next, limit: max(1, 2*d.limit)}
 }

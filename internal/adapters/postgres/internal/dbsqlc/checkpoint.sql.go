@@ -323,6 +323,18 @@ func (q *Queries) CheckpointLock(ctx context.Context, stream string) (bool, erro
 	return pg_try_advisory_lock, err
 }
 
+const checkpointLockInTransaction = `-- name: CheckpointLockInTransaction :one
+SELECT pg_try_advisory_xact_lock(hashtextextended('pawl/' || coalesce(current_schema(), '') || '/' || $1::text, 0))
+`
+
+// Tries to take the lock of CheckpointLock until the end of the transaction, without waiting, and returns whether it has the lock.
+func (q *Queries) CheckpointLockInTransaction(ctx context.Context, stream string) (bool, error) {
+	row := q.db.QueryRow(ctx, checkpointLockInTransaction, stream)
+	var pg_try_advisory_xact_lock bool
+	err := row.Scan(&pg_try_advisory_xact_lock)
+	return pg_try_advisory_xact_lock, err
+}
+
 const checkpointLockRow = `-- name: CheckpointLockRow :exec
 SELECT FROM checkpoints WHERE stream = $1 FOR UPDATE
 `
@@ -352,6 +364,44 @@ func (q *Queries) CheckpointMove(ctx context.Context, arg CheckpointMoveParams) 
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const checkpointReset = `-- name: CheckpointReset :one
+UPDATE checkpoints
+SET pass = pass + 1, position = 0, cursor = '', cursor_expires_at = NULL, done = false, announced_first = NULL, announced_last = NULL,
+    epoch = epoch + 1, token = gen_random_uuid()
+WHERE stream = $1
+RETURNING stream, source_url, epoch, seq, pass, position, furthest, cursor, cursor_expires_at, done, announced_first, announced_last, received, inserted, duplicate, parked, last_event_at, updated_at, token, held_until
+`
+
+// Moves the checkpoint to the head of the stream, at the begin of the next pass. The counts stay, and so does the hold of the rate limit.
+// The new epoch and token fence a runner that still has the stream. The transaction must have locked the row.
+func (q *Queries) CheckpointReset(ctx context.Context, stream string) (Checkpoint, error) {
+	row := q.db.QueryRow(ctx, checkpointReset, stream)
+	var i Checkpoint
+	err := row.Scan(
+		&i.Stream,
+		&i.SourceUrl,
+		&i.Epoch,
+		&i.Seq,
+		&i.Pass,
+		&i.Position,
+		&i.Furthest,
+		&i.Cursor,
+		&i.CursorExpiresAt,
+		&i.Done,
+		&i.AnnouncedFirst,
+		&i.AnnouncedLast,
+		&i.Received,
+		&i.Inserted,
+		&i.Duplicate,
+		&i.Parked,
+		&i.LastEventAt,
+		&i.UpdatedAt,
+		&i.Token,
+		&i.HeldUntil,
+	)
+	return i, err
 }
 
 const checkpointSource = `-- name: CheckpointSource :one

@@ -99,7 +99,7 @@ const inventoryBalance = `-- name: InventoryBalance :many
 WITH sums AS (
     SELECT coalesce(p.id, 0) AS page_id, coalesce(p.seq, 0) AS seq, coalesce(p.pass, 0) AS pass,
            CASE grouping(p.id, p.pass)
-               WHEN 0 THEN CASE p.kind WHEN 'replay' THEN 'received by this replay' ELSE 'received' END
+               WHEN 0 THEN CASE p.kind WHEN 'page' THEN 'received' ELSE 'received by this ' || p.kind END
                WHEN 2 THEN 'received in this pass'
                ELSE 'received in total'
            END AS what,
@@ -135,7 +135,7 @@ type InventoryBalanceRow struct {
 // Each query except InventoryHoldings makes one check of a stream. It returns the first 20 differences that it finds. total is the
 // number of all differences. In each row, what and against name two values that should be equal. value is the first of them, and found
 // is the second. For example, 'received' is 5, but 'inserted + duplicate + parked' is 4. page_id 0 means the stream as a whole.
-// Checks invariant I5 (received = inserted + duplicate + parked) for each page, each replay, each pass, all of them together and the
+// Checks invariant I5 (received = inserted + duplicate + parked) for each page, replay and reset, each pass, all of them together and the
 // checkpoint. A replay does not count in its pass, because its records were received earlier.
 func (q *Queries) InventoryBalance(ctx context.Context, stream string) ([]InventoryBalanceRow, error) {
 	rows, err := q.db.Query(ctx, inventoryBalance, stream)
@@ -167,14 +167,16 @@ func (q *Queries) InventoryBalance(ctx context.Context, stream string) ([]Invent
 }
 
 const inventoryChain = `-- name: InventoryChain :many
-WITH chain AS (
+WITH moves AS (
     SELECT p.id, p.stream, p.pass, p.seq, p.cursor_in, p.cursor_out, p.position, p.received, p.inserted, p.duplicate, p.parked, p.body_bytes, p.request_id, p.requests, p.retries, p.rate_limited, p.waited_ms, p.fetched_at, p.committed_at, p.trace_id, p.kind, p.parent_seq, p.ids_hash, p.end_accepted,
            lag(p.seq, 1, 0::bigint) OVER before AS seq_before,
            lag(p.pass, 1, 1::bigint) OVER before AS pass_before,
-           CASE lag(p.pass) OVER before WHEN p.pass THEN lag(p.seq) OVER before ELSE 0 END AS follows
+           CASE WHEN lag(p.kind) OVER before = 'page' AND lag(p.pass) OVER before = p.pass THEN lag(p.seq) OVER before ELSE 0 END AS follows
     FROM pages AS p
-    WHERE p.stream = $1 AND p.kind = 'page'
-    WINDOW before AS (ORDER BY p.seq)
+    WHERE p.stream = $1 AND p.kind IN ('page', 'reset')
+    WINDOW before AS (ORDER BY p.seq, p.kind) -- a reset has the seq of the page before it
+), chain AS (
+    SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq, ids_hash, end_accepted, seq_before, pass_before, follows FROM moves AS m WHERE m.kind = 'page'
 ), links AS (
     SELECT c.id, c.seq, c.pass, f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found
     FROM chain AS c
@@ -193,13 +195,28 @@ WITH chain AS (
     ) AS f (what, value, against, found)
     UNION ALL
     SELECT r.id, r.seq, r.pass, f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found
-    FROM pages AS r
+    FROM moves AS r
     LEFT JOIN chain AS c ON c.seq = r.seq
     CROSS JOIN LATERAL (
         VALUES
+            ('seq of this reset', r.seq::text, 'seq of a page', coalesce(c.seq::text, 'none')),
+            ('pass of this reset', r.pass::text, 'the pass after that of the page before', (c.pass + 1)::text),
+            ('position of this reset', r.position::text, 'that of the head', '0'),
+            ('cursors of this reset', r.cursor_in || r.cursor_out, 'none', ''),
+            ('parent_seq of this reset', r.parent_seq::text, 'that of a reset', '0')
+    ) AS f (what, value, against, found)
+    WHERE r.kind = 'reset'
+    UNION ALL
+    SELECT r.id, r.seq, r.pass, f.what::text AS what, f.value::text AS value, f.against::text AS against, f.found::text AS found
+    FROM pages AS r
+    LEFT JOIN chain AS c ON c.seq = r.seq
+    LEFT JOIN moves AS s ON s.seq = r.seq AND s.kind = 'reset' AND s.id < r.id
+    CROSS JOIN LATERAL (
+        VALUES
             ('seq of this replay', r.seq::text, 'seq of a page', coalesce(c.seq::text, 'none')),
-            ('pass of this replay', r.pass::text, 'pass of the page before', c.pass::text),
-            ('position of this replay', r.position::text, 'position of the page before', c.position::text),
+            ('pass of this replay', r.pass::text, 'pass of the ' || coalesce(s.kind, c.kind) || ' before', coalesce(s.pass, c.pass)::text),
+            ('position of this replay', r.position::text, 'position of the ' || coalesce(s.kind, c.kind) || ' before',
+             coalesce(s.position, c.position)::text),
             ('parent_seq of this replay', r.parent_seq::text, 'that of a replay', '0')
     ) AS f (what, value, against, found)
     WHERE r.stream = $1 AND r.kind = 'replay'
@@ -232,8 +249,10 @@ type InventoryChainRow struct {
 //
 // A pass in which nothing was committed has no page, so pass numbers may have gaps.
 //
-// Also checks that each replay has parent_seq 0 and the seq, pass and position of a page, because the checkpoint had these when the
-// replay was stored.
+// A reset begins a pass. It must have the seq of the page before it and the next pass. It has no cursors, no parent and position 0.
+//
+// Also checks that each replay has parent_seq 0 and the seq, pass and position of a page, or of the reset after this page, because the
+// checkpoint had these when the replay was stored. Ids grow in the order of commits, so they say which of the two came first.
 func (q *Queries) InventoryChain(ctx context.Context, stream string) ([]InventoryChainRow, error) {
 	rows, err := q.db.Query(ctx, inventoryChain, stream)
 	if err != nil {
@@ -277,7 +296,13 @@ CROSS JOIN (
            coalesce(sum(p.duplicate), 0) AS duplicate, coalesce(sum(p.parked), 0) AS parked, coalesce(max(p.position), 0) AS furthest
     FROM chain AS p
 ) AS l
-LEFT JOIN (SELECT id, stream, pass, seq, cursor_in, cursor_out, position, received, inserted, duplicate, parked, body_bytes, request_id, requests, retries, rate_limited, waited_ms, fetched_at, committed_at, trace_id, kind, parent_seq, ids_hash, end_accepted FROM chain AS p ORDER BY p.seq DESC LIMIT 1) AS last ON true
+LEFT JOIN (
+    SELECT p.id, p.stream, p.pass, p.seq, p.cursor_in, p.cursor_out, p.position, p.received, p.inserted, p.duplicate, p.parked, p.body_bytes, p.request_id, p.requests, p.retries, p.rate_limited, p.waited_ms, p.fetched_at, p.committed_at, p.trace_id, p.kind, p.parent_seq, p.ids_hash, p.end_accepted, CASE p.kind WHEN 'page' THEN 'last page' ELSE p.kind END AS name
+    FROM pages AS p
+    WHERE p.stream = $1 AND p.kind IN ('page', 'reset')
+    ORDER BY p.seq DESC, p.kind DESC -- a reset has the seq of the page before it
+    LIMIT 1
+) AS last ON true
 CROSS JOIN LATERAL (
     VALUES
         (false, 'received by the checkpoint', c.received::text, 'received by its pages', l.received::text),
@@ -286,10 +311,11 @@ CROSS JOIN LATERAL (
         (false, 'parked by the checkpoint', c.parked::text, 'parked by its pages', l.parked::text),
         (false, 'seq of the checkpoint', c.seq::text, 'number of its pages', l.pages::text),
         (false, 'furthest of the checkpoint', c.furthest::text, 'greatest position of its pages', l.furthest::text),
-        (true, 'cursor of the checkpoint', c.cursor, 'cursor_out of its last page', coalesce(last.cursor_out, '')),
-        (true, 'position of the checkpoint', c.position::text, 'position of its last page', coalesce(last.position, 0)::text),
-        (true, 'pass of the checkpoint', c.pass::text, 'pass of its last page', coalesce(last.pass, 1)::text),
-        (true, 'done of the checkpoint', c.done::text, 'end at its last page', coalesce(last.cursor_out = '', false)::text)
+        (true, 'cursor of the checkpoint', c.cursor, 'cursor_out of its ' || coalesce(last.name, 'last page'), coalesce(last.cursor_out, '')),
+        (true, 'position of the checkpoint', c.position::text, 'position of its ' || coalesce(last.name, 'last page'), coalesce(last.position, 0)::text),
+        (true, 'pass of the checkpoint', c.pass::text, 'pass of its ' || coalesce(last.name, 'last page'), coalesce(last.pass, 1)::text),
+        (true, 'done of the checkpoint', c.done::text, 'end at its ' || coalesce(last.name, 'last page'),
+         coalesce(last.kind = 'page' AND last.cursor_out = '', false)::text)
 ) AS f (of_last, what, value, against, found)
 WHERE c.stream = $1 AND f.value <> f.found
 ORDER BY what
@@ -307,8 +333,9 @@ type InventoryCheckpointRow struct {
 	Total   int64
 }
 
-// Checks that the checkpoint's counts are the sums of its pages, and that it is at the end of the last page. Replays do not change the
-// checkpoint, so they are left out. of_last reports whether a difference is about the last page.
+// Checks that the checkpoint's counts are the sums of its pages, and that it is at the end of the last page, or where a reset after this
+// page has moved it. Replays do not change the checkpoint, so they are left out. of_last reports whether a difference is about the last
+// page or reset.
 func (q *Queries) InventoryCheckpoint(ctx context.Context, stream string) ([]InventoryCheckpointRow, error) {
 	rows, err := q.db.Query(ctx, inventoryCheckpoint, stream)
 	if err != nil {
@@ -339,7 +366,7 @@ func (q *Queries) InventoryCheckpoint(ctx context.Context, stream string) ([]Inv
 }
 
 const inventoryEvents = `-- name: InventoryEvents :many
-SELECT p.id AS page_id, p.seq, p.pass, CASE p.kind WHEN 'replay' THEN 'inserted by this replay' ELSE 'inserted' END::text AS what,
+SELECT p.id AS page_id, p.seq, p.pass, CASE p.kind WHEN 'page' THEN 'inserted' ELSE 'inserted by this ' || p.kind END::text AS what,
        p.inserted::text AS value, 'events of the page'::text AS against, coalesce(e.events, 0)::text AS found, count(*) OVER () AS total
 FROM pages AS p
 LEFT JOIN (SELECT e.page_id, count(*) AS events FROM events AS e GROUP BY e.page_id) AS e ON e.page_id = p.id
@@ -359,7 +386,7 @@ type InventoryEventsRow struct {
 	Total   int64
 }
 
-// Checks that the number of events that name a page or replay is the number that its ledger row has as inserted.
+// Checks that the number of events that name a page, replay or reset is the number that its ledger row has as inserted. A reset has none.
 func (q *Queries) InventoryEvents(ctx context.Context, stream string) ([]InventoryEventsRow, error) {
 	rows, err := q.db.Query(ctx, inventoryEvents, stream)
 	if err != nil {
@@ -394,7 +421,8 @@ SELECT coalesce((SELECT sum(p.inserted) FROM pages AS p WHERE p.stream = $1), 0)
        (SELECT count(*) FROM dead_letters AS l
         WHERE l.stream = $1 AND (l.resolved_at IS NULL OR l.resolution = 'discarded'))::bigint AS parked,
        coalesce((SELECT p.end_accepted FROM pages AS p
-                 WHERE p.stream = $1 AND p.kind = 'page' ORDER BY p.seq DESC LIMIT 1), false)::boolean AS end_accepted,
+                 WHERE p.stream = $1 AND p.kind IN ('page', 'reset') ORDER BY p.seq DESC, p.kind DESC LIMIT 1),
+                false)::boolean AS end_accepted,
        EXISTS (SELECT FROM checkpoints AS o WHERE o.stream <> $1 AND o.received > 0)::boolean AS shared
 `
 

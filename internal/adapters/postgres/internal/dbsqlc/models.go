@@ -124,12 +124,12 @@ type EventArrival struct {
 	CommittedAt time.Time
 }
 
-// pawl: the ledger, one row per committed page, or batch of dead letters replayed, written in the transaction that stored its events
+// pawl: the ledger, one row per committed page, batch of dead letters replayed, or reset of the checkpoint, written in the transaction that did so
 type Page struct {
 	ID     int64
 	Stream string
 	Pass   int64
-	// of a page, its number in the stream; of a replay, the last page before it
+	// of a page, its number in the stream; of a replay or reset, the last page before it
 	Seq       int64
 	CursorIn  string
 	CursorOut string
@@ -149,9 +149,9 @@ type Page struct {
 	CommittedAt time.Time
 	// the OpenTelemetry trace of this page, empty where none was recorded
 	TraceID string
-	// page: from the API; replay: dead letters decoded again
+	// page: from the API; replay: dead letters decoded again; reset: the stream starts over from its first page
 	Kind string
-	// the seq of the page whose cursor led here, 0 at the head of a pass and for a replay
+	// the seq of the page whose cursor led here, 0 at the head of a pass, for a replay and for a reset
 	ParentSeq int64
 	// SHA-256 of the ids of the page's events and the keys of its rejects, sorted; NULL if it has no record
 	IdsHash []byte
