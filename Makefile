@@ -25,7 +25,7 @@ AGAINST ?=
 WRITE   ?= 0
 
 # The packages with slow tests: TestSlow…, behind the build tag e2e.
-SLOW = ./internal/adapters/postgres/
+SLOW = ./internal/adapters/postgres/ ./internal/adapters/postgres/migrate/
 
 # Compose is a plugin of Docker's or a program of its own.
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi)

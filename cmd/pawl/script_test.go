@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"net"
@@ -11,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/pawldata/pawl/internal/pgtest"
@@ -50,7 +53,7 @@ func TestScripts(t *testing.T) {
 				RequireExplicitExec: true,
 				UpdateScripts:       *update,
 				Setup:               func(env *testscript.Env) error { return setUp(t, env) },
-				Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+				Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "restore": restore},
 			})
 		})
 	}
@@ -61,6 +64,7 @@ func TestScripts(t *testing.T) {
 //   - API_BASE_URL and API_KEY: the URL of a mock API with 1000 records, and its key
 //   - OTHER_API: the URL of a second such API
 //   - MESSY_API: the URL of a third such API, in which 6 records cannot become rows and 11 others have drift
+//   - KEPT_API: the URL of a fourth such API, with the records that the kept schemas were made from, see restore
 //   - SILENT: the URL of a server that never answers
 //   - BIN: the folder of pawl, which testscript puts first into PATH
 func setUp(t *testing.T, env *testscript.Env) error {
@@ -84,6 +88,7 @@ func setUp(t *testing.T, env *testscript.Env) error {
 			// These eleven records can become rows.
 			"new-field@20-29", "timestamp-s@30",
 		},
+		"KEPT_API": {"missing-field@1", "bad-id@2", "new-field@7", "conflict@11", "unstorable-number@13"},
 	} {
 		cfg := mockapi.DefaultConfig()
 		cfg.Events, cfg.RateLimit = 1000, 0 // 0 means no limit
@@ -125,3 +130,27 @@ func exits(ts *testscript.TestScript, isNegated bool, args []string) {
 		ts.Fatalf("got exit code %d, want %d", code, want)
 	}
 }
+
+// restore is the script command `restore VERSION`. It replaces the database by the one that a version of pawl has left, see
+// internal/adapters/postgres/migrate/testdata/schemas, and makes API_BASE_URL the address of its stream.
+func restore(ts *testscript.TestScript, isNegated bool, args []string) {
+	if isNegated || len(args) != 1 {
+		ts.Fatalf("usage: restore VERSION")
+	}
+	dump, err := os.ReadFile(filepath.Join(keptSchemas, args[0]+".sql"))
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), restoreTimeout)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, ts.Getenv("DATABASE_URL"))
+	ts.Check(err)
+	defer conn.Close(ctx) //nolint:errcheck // the result of the statements is already known
+	_, err = conn.Exec(ctx, "DROP SCHEMA public CASCADE; CREATE SCHEMA public; "+string(dump))
+	ts.Check(err)
+	_, err = conn.Exec(ctx, "UPDATE checkpoints SET source_url = $1", ts.Getenv("API_BASE_URL"))
+	ts.Check(err)
+}
+
+// keptSchemas is the folder with the databases of earlier versions.
+var keptSchemas = filepath.Join("..", "..", "internal", "adapters", "postgres", "migrate", "testdata", "schemas") //nolint:gochecknoglobals // a constant that Go cannot have
+
+const restoreTimeout = 30 * time.Second

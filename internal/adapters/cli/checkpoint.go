@@ -24,7 +24,7 @@ type checkpointShowCommand struct {
 // Run executes `pawl checkpoint show`. kong calls it.
 func (c *checkpointShowCommand) Run(s *session) error {
 	var status domain.StreamStatus
-	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
+	err := withDatabase(s, s.openReader, func(ctx context.Context, reader Reader) (err error) {
 		status, err = reader.Status(ctx, s.settings.Stream)
 		return err
 	})
@@ -120,12 +120,4 @@ func (c *checkpointResetCommand) confirm(s *session) error {
 		return invalid
 	}
 	return nil
-}
-
-// openCurrentAdmin calls the function Admin of the wiring, unless the schema is not the one that this version of pawl needs.
-func (s *session) openCurrentAdmin(ctx context.Context, changed Settings) (Admin, func(), error) {
-	if err := s.wiring.CheckSchema(ctx, changed.DatabaseURL); err != nil {
-		return nil, nil, err
-	}
-	return s.wiring.Admin(ctx, changed)
 }

@@ -31,7 +31,7 @@ type dlqShowCommand struct {
 // Run executes `pawl dlq show`. kong calls it.
 func (c *dlqShowCommand) Run(s *session) error {
 	var letter domain.DeadLetter
-	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
+	err := withDatabase(s, s.openReader, func(ctx context.Context, reader Reader) (err error) {
 		letter, err = reader.DeadLetter(ctx, s.settings.Stream, c.ID)
 		return err
 	})

@@ -41,7 +41,7 @@ func (c *dlqListCommand) Run(s *session) error {
 	var letters []domain.DeadLetter
 	var others []domain.ReasonCount // of dead letters with another reason, if there is none with this one
 	more := false
-	err = withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
+	err = withDatabase(s, s.openReader, func(ctx context.Context, reader Reader) (err error) {
 		letters, more, err = reader.DeadLetters(ctx, s.settings.Stream, filter, domain.DeadLetterRange{After: c.After, Limit: c.Limit})
 		if err == nil && len(letters) == 0 {
 			others, err = otherReasons(ctx, reader, s.settings.Stream, filter)
@@ -160,7 +160,7 @@ func (c *dlqListCommand) printNone(s *session, others []domain.ReasonCount) erro
 // of a list.
 func (c *dlqListCommand) printReasons(s *session, filter domain.DeadLetterFilter) error {
 	var counts, others []domain.ReasonCount
-	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
+	err := withDatabase(s, s.openReader, func(ctx context.Context, reader Reader) (err error) {
 		counts, err = reader.DeadLetterReasons(ctx, s.settings.Stream, filter)
 		if err == nil && len(counts) == 0 {
 			others, err = otherReasons(ctx, reader, s.settings.Stream, filter)

@@ -17,7 +17,7 @@ type driftCommand struct {
 // Run executes `pawl drift`. kong calls it.
 func (c *driftCommand) Run(s *session) error {
 	var entries []domain.DriftEntry
-	err := withDatabase(s, s.wiring.Reader, func(ctx context.Context, reader Reader) (err error) {
+	err := withDatabase(s, s.openReader, func(ctx context.Context, reader Reader) (err error) {
 		entries, err = reader.Drift(ctx, s.settings.Stream)
 		return err
 	})

@@ -112,11 +112,11 @@ func schemaExplanations() []explanation {
 		},
 		{
 			code: domain.CodeSchemaNewer, exitCodes: []int{ExitSettings},
-			cause: "A newer version of pawl has migrated this database. This version could write wrong rows, so each command that writes " +
-				"refuses. The data is unchanged.",
+			cause: "A newer version of pawl has migrated this database. This version could write wrong rows or misread them, so each command " +
+				"that uses the tables refuses, except `pawl status` and `pawl psql`. The data is unchanged.",
 			remedy: "Install the version that migrated the database, or a newer one. `pawl version` prints the version that you run, and the " +
-				"line process of `pawl status` the one that ran last. Restore no backup. Do not rely on what other commands of the older " +
-				"version print.",
+				"line process of `pawl status` the one that ran last. Restore no backup. Do not rely on what those two commands of the " +
+				"older version print.",
 		},
 		{
 			code: domain.CodeSchemaTaken, exitCodes: []int{ExitSettings},

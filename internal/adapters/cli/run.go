@@ -86,41 +86,6 @@ func (s *session) ingest(db Database, runner Runner, observer observers, tracker
 	return runner.Run(s.ctx)
 }
 
-// prepareSchema updates the schema, checks it or does nothing, as the setting --migrate says.
-func (s *session) prepareSchema(databaseURL string, notify func(retry.Wait)) error {
-	return s.policy().Do(s.ctx, notify, func(ctx context.Context) error {
-		switch s.settings.Migrate {
-		case settings.MigrateAuto:
-			applied, err := s.updateSchema(ctx, databaseURL)
-			for _, name := range applied {
-				s.log.Info("migration applied", "name", name)
-			}
-			return err
-		case settings.MigrateCheck:
-			return s.wiring.CheckSchema(ctx, databaseURL)
-		}
-		return s.refuseNewerSchema(ctx, databaseURL) // settings.MigrateOff
-	})
-}
-
-// refuseNewerSchema returns an Invalid error if a newer version of pawl has migrated the database. This version could write wrong rows. It
-// returns no other error about the schema.
-func (s *session) refuseNewerSchema(ctx context.Context, databaseURL string) error {
-	err := s.wiring.CheckSchema(ctx, databaseURL)
-	if domain.CodeOf(err) == domain.CodeSchemaNewer {
-		return err
-	}
-	return nil
-}
-
-// openAdmin calls the function Admin of the wiring, unless a newer version of pawl has migrated the database.
-func (s *session) openAdmin(ctx context.Context, changed Settings) (Admin, func(), error) {
-	if err := s.refuseNewerSchema(ctx, changed.DatabaseURL); err != nil {
-		return nil, nil, err
-	}
-	return s.wiring.Admin(ctx, changed)
-}
-
 // What can ask a run to stop.
 const (
 	stoppedByMaxPages = "max-pages"

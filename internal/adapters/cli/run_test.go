@@ -39,8 +39,8 @@ func TestRun_Migrate(t *testing.T) {
 	}
 }
 
-// TestNewerSchema checks that no command that writes accepts the schema of a newer version, even if the user tells a run to do nothing about
-// the schema. Any other problem of the schema does not stop these commands at once.
+// TestNewerSchema checks that no command except status accepts the schema of a newer version, even if the user tells a run to do nothing
+// about the schema. Any other problem of the schema does not stop a run at once.
 func TestNewerSchema(t *testing.T) {
 	t.Parallel()
 	for args, code := range map[string]domain.Code{
@@ -48,6 +48,14 @@ func TestNewerSchema(t *testing.T) {
 		"dlq replay --all":                  domain.CodeSchemaNewer,
 		"dlq discard 1 --why x":             domain.CodeSchemaNewer,
 		"move --from https://other.example": domain.CodeSchemaNewer,
+		"checkpoint reset --yes":            domain.CodeSchemaNewer,
+		"checkpoint show":                   domain.CodeSchemaNewer,
+		"verify":                            domain.CodeSchemaNewer,
+		"verify --against-api":              domain.CodeSchemaNewer,
+		"dlq list":                          domain.CodeSchemaNewer,
+		"dlq list --summary":                domain.CodeSchemaNewer,
+		"dlq show 1":                        domain.CodeSchemaNewer,
+		"drift":                             domain.CodeSchemaNewer,
 		"run --migrate off --page-size 7":   domain.CodeSchemaOutdated,
 	} {
 		w := newEmptyWiring()

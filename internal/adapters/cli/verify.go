@@ -46,6 +46,9 @@ func (c *verifyCommand) Run(s *session) error {
 		return err
 	}
 	defer closeDatabase()
+	if err := s.refuseNewerSchema(s.ctx, db.URL); err != nil {
+		return err
+	}
 	observer := newVerifyObserver(s)
 	options := VerifyOptions{AgainstAPI: c.AgainstAPI, Retry: s.policy()}
 	verifier, release, err := s.wiring.Verify(s.ctx, s.settingsFor(db), options, observer)
