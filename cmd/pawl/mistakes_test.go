@@ -39,7 +39,7 @@ type mistake struct {
 // fixture.
 func mistakes() []mistake {
 	run := func(name, value string, code int, words ...string) mistake { // a wrong setting of a run
-		return mistake{name: name + "=" + value, args: "run --tries 2", newStream: true, env: map[string]string{name: value}, code: code, words: words}
+		return mistake{name: name + "=" + value, args: "run --tries 2 --max-outage 1s", newStream: true, env: map[string]string{name: value}, code: code, words: words}
 	}
 	flag := func(args string, words ...string) mistake {
 		return mistake{name: args, args: args, code: 2, words: words}

@@ -95,7 +95,7 @@ func newTracing(ctx context.Context, s cli.Settings, options cli.RunOptions) (*t
 func newOptions(s cli.Settings, options cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
 		Stream: s.Stream, SourceURL: client.SourceURL(), PageSize: s.PageSize, MaxRejectRatio: s.RejectRatio,
-		NewPass: options.NewPass, AcceptShortEnd: options.AcceptShortEnd, Retry: options.Retry, MaxBufferBytes: s.MaxBuffer, MaxPages: options.MaxPages,
+		NewPass: options.NewPass, AcceptShortEnd: options.AcceptShortEnd, Retry: options.Retry, Outage: options.Outage, MaxBufferBytes: s.MaxBuffer, MaxPages: options.MaxPages,
 	}
 }
 
@@ -127,7 +127,7 @@ func newVerifyOptions(
 	s cli.Settings, options cli.VerifyOptions, observer cli.VerifyObserver,
 	profile datasync.Profile, decoder *datasync.Decoder, rows *postgres.Comparison,
 ) (verify.Options, error) {
-	verifyOptions := verify.Options{Stream: s.Stream, Retry: options.Retry}
+	verifyOptions := verify.Options{Stream: s.Stream, Retry: options.Retry, Outage: options.Outage}
 	if !options.AgainstAPI {
 		return verifyOptions, nil
 	}
@@ -165,7 +165,7 @@ func newVerifier(inventory *postgres.Inventory, observer cli.VerifyObserver, opt
 func newReplayer(
 	s cli.Settings, options cli.ReplayOptions, store *postgres.ReplayStore, decoder *datasync.Decoder, observer replay.Observer,
 ) cli.Replayer {
-	return replay.New(store, decoder, observer, replay.Options{Stream: s.Stream, Letters: options.Letters, Retry: options.Retry})
+	return replay.New(store, decoder, observer, replay.Options{Stream: s.Stream, Letters: options.Letters, Outage: options.Outage})
 }
 
 // newPool returns a pool of connections to the database of the settings, and the function that closes the pool.

@@ -17,6 +17,8 @@ const (
 	OtherPageSize               // ask for pages of another size, or reset the checkpoint
 	StartOver                   // reset the checkpoint, so that the stream is read from its first page
 	LargerPages                 // allow larger pages, or ask for fewer records
+	AllowLongerOutage           // run again when the database works, or allow a longer outage
+	RetryLonger                 // run again later, or allow more time for a page
 	FetchFaster                 // fetch more records in the lifetime of a cursor
 	AcceptShortEnd              // accept an end below the announced total
 	ParkRejects                 // allow more of a page's records to become dead letters

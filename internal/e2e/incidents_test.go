@@ -51,7 +51,7 @@ func incidents() []incident {
 					$$ BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;
 					CREATE TRIGGER disk_full BEFORE INSERT ON events FOR EACH STATEMENT EXECUTE FUNCTION fail_full()`)
 			},
-			args: []string{"--tries", "2"}, wantCode: exitRetryLater, want: []string{"disk", "full", "[database-disk-full]"},
+			args: []string{"--max-outage", "1s"}, wantCode: exitRetryLater, want: []string{"disk", "full", "--max-outage", "[database-disk-full]"},
 		},
 		{
 			name:     "the schema is newer than the program",
@@ -86,8 +86,8 @@ func incidents() []incident {
 		{
 			name:     "the database server is down",
 			env:      func(*fixture) []string { return []string{"DATABASE_URL=postgres://u@127.0.0.1:1/db"} },
-			args:     []string{"--tries", "2"},
-			wantCode: exitRetryLater, want: []string{"127.0.0.1:1", "PostgreSQL", "[database-unreachable]"},
+			args:     []string{"--max-outage", "1s"},
+			wantCode: exitRetryLater, want: []string{"127.0.0.1:1", "PostgreSQL", "--max-outage", "[database-unreachable]"},
 		},
 		{
 			name:     "the rate limit asks for a longer wait than --max-wait",

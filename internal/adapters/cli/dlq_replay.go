@@ -27,7 +27,7 @@ type dlqReplayCommand struct {
 // ReplayOptions are what one replay needs besides the Settings.
 type ReplayOptions struct {
 	Letters domain.DeadLetterSelection // the dead letters to replay
-	Retry   retry.Policy               // made from the settings
+	Outage  retry.Policy               // made from the settings
 }
 
 // A Replayer replays dead letters: it decodes them again and stores those that can become events. For Run, see
@@ -38,7 +38,7 @@ type Replayer interface {
 
 // Run executes `pawl dlq replay`. kong calls it.
 func (c *dlqReplayCommand) Run(s *session) error {
-	options := ReplayOptions{Letters: domain.DeadLetterSelection{IDs: c.IDs, Reason: c.Reason, All: c.All}, Retry: s.policy()}
+	options := ReplayOptions{Letters: domain.DeadLetterSelection{IDs: c.IDs, Reason: c.Reason, All: c.All}, Outage: s.outage()}
 	if err := options.Letters.Validate(); err != nil {
 		return err
 	}

@@ -75,9 +75,9 @@ func TestDlqReplay_Selection(t *testing.T) {
 			if !slices.Equal(got.IDs, want.IDs) || got.Reason != want.Reason || got.All != want.All {
 				t.Errorf("%s: got selection %+v, want %+v", args, got, want)
 			}
-			const defaultTries = 5
-			if options.Retry.Tries != defaultTries {
-				t.Errorf("%s: got %d tries, want %d", args, options.Retry.Tries, defaultTries)
+			const defaultOutage = 5 * time.Minute
+			if options.Outage.MaxTime != defaultOutage {
+				t.Errorf("%s: got an outage of up to %s, want %s", args, options.Outage.MaxTime, defaultOutage)
 			}
 			return replay.Report{}, nil
 		}).wiring()

@@ -103,6 +103,10 @@ func remedyText(r domain.Remedy) string {
 		return "--from should be the URL that `pawl status` prints"
 	case domain.WaitLonger:
 		return "run it again after that time, or raise --max-wait"
+	case domain.AllowLongerOutage:
+		return "run it again when the database works, or raise --max-outage"
+	case domain.RetryLonger:
+		return "run it again later, or raise --max-page-time"
 	case domain.OtherPageSize:
 		return "if the API returns events twice, use another --page-size; if each run ends so, start the stream over with " +
 			"`pawl checkpoint reset`"

@@ -34,14 +34,15 @@ func apiExplanations() []explanation {
 		{
 			code: domain.CodeAPIUnreachable, exitCodes: []int{ExitAgain},
 			cause: "No complete answer came from the API: its host is unknown, the connection failed or broke, the answer took longer " +
-				"than --request-timeout, or it paused for a third of that time. pawl tries again by itself, and ends after --tries attempts for one page.",
+				"than --request-timeout, or it paused for a third of that time. pawl tries again by itself, and ends after --tries attempts for one " +
+				"page, or after --max-page-time.",
 			remedy: "Run the command again later: a run continues after the last page stored. If the error stays, check the host in " +
 				"API_BASE_URL and the network of this machine. If the API is slow, raise --request-timeout or lower --page-size.",
 		},
 		{
 			code: domain.CodeAPIServerError, exitCodes: []int{ExitAgain},
 			cause: "The API answered with an error of its own (a status of 500 or more, 408 or 425). pawl tries again by itself, and ends " +
-				"after --tries attempts for one page.",
+				"after --tries attempts for one page, or after --max-page-time.",
 			remedy: "Run the command again later: a run continues after the last page stored. If the error stays, tell the API's operator, " +
 				"with the request id in the message.",
 		},

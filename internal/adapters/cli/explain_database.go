@@ -2,6 +2,9 @@ package cli
 
 import "github.com/pawldata/pawl/internal/domain"
 
+// triesAgain says what a run does while the database is away.
+const triesAgain = "A run tries again by itself, and ends when that has lasted for --max-outage."
+
 // databaseExplanations returns the explanations of the codes about PostgreSQL.
 func databaseExplanations() []explanation {
 	return []explanation{
@@ -13,9 +16,10 @@ func databaseExplanations() []explanation {
 		},
 		{
 			code: domain.CodeDatabaseUnreachable, exitCodes: []int{ExitAgain},
-			cause: "PostgreSQL does not answer: it is down, starting or shutting down, the host or port is wrong, or the network is broken.",
+			cause: "PostgreSQL does not answer: it is down, starting or shutting down, the host or port is wrong, or the network is broken. " +
+				triesAgain,
 			remedy: "Check that PostgreSQL is running and that DATABASE_URL has its host and port. Then run the command again: a run continues " +
-				"after the last page stored.",
+				"after the last page stored. If such outages are longer here, raise --max-outage.",
 		},
 		{
 			code: domain.CodeDatabaseLoginRefused, exitCodes: []int{ExitSettings},
@@ -45,20 +49,21 @@ func databaseExplanations() []explanation {
 		{
 			code: domain.CodeDatabaseDiskFull, exitCodes: []int{ExitAgain},
 			cause: "The disk of the database server is full. With embedded:DIR that is the disk of this folder. The page in hand was not " +
-				"stored, and nothing is lost.",
+				"stored, and nothing is lost. " + triesAgain,
 			remedy: "Make room on that disk, or enlarge it: `df -h` on the server shows the disks. Delete no rows of pawl's tables and no " +
 				"file in pg_wal. Then run the command again: a run continues after the last page stored.",
 		},
 		{
 			code: domain.CodeDatabaseReadOnly, exitCodes: []int{ExitAgain},
-			cause: "PostgreSQL accepts no changes, because this server is a standby, or has become one.",
+			cause: "PostgreSQL accepts no changes, because this server is a standby, or has become one, or because default_transaction_read_only " +
+				"is on. Some providers switch it on when the disk is almost full. " + triesAgain,
 			remedy: "Let DATABASE_URL lead to the primary server; with several hosts in it, add target_session_attrs=read-write. Then run the " +
-				"command again.",
+				"command again. If a failover takes longer, raise --max-outage.",
 		},
 		{
 			code: domain.CodeDatabaseBusy, exitCodes: []int{ExitAgain},
 			cause: "PostgreSQL answered that it cannot do this now. For example, another transaction holds a lock, too many clients are " +
-				"connected, or a statement took too long. pawl tries again by itself before it ends.",
+				"connected, or a statement took too long. " + triesAgain,
 			remedy: "Run the command again when the database has less to do: a run continues after the last page stored. If this happens " +
 				"often, look for long transactions in pg_stat_activity.",
 		},

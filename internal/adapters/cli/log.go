@@ -76,15 +76,17 @@ func (o *logObserver) Claimed(checkpoint domain.Checkpoint) {
 
 // Waiting implements ingest.FetchObserver. It logs a wait after a failure at level warn. It logs a wait for the rate limit, or for
 // another runner to release the stream, at level info. A short wait for the rate limit is normal, so it is logged at level debug. So is
-// a wait that the live line shows.
+// a wait that the live line shows, and one that the database causes after several others.
 func (o *logObserver) Waiting(w retry.Wait) {
 	isShort := w.ForRateLimit() && w.For < time.Second
 	isShown := o.live && w.For < minLoggedWait
+	const loggedAttempts = 4 // further ones of an outage would fill the log, and the progress says that it lasts
+	isRepeated := w.ByTimeAlone() && w.Try > loggedAttempts
 	isForRunner := domain.KindOf(w.Err) == domain.Fenced
 	isExpected := w.ForRateLimit() || isForRunner
 	level := slog.LevelWarn
 	switch {
-	case isShort || isShown:
+	case isShort || isShown || isRepeated:
 		level = slog.LevelDebug
 	case isExpected:
 		level = slog.LevelInfo
@@ -93,9 +95,14 @@ func (o *logObserver) Waiting(w retry.Wait) {
 	if w.ForRateLimit() {
 		message = "waiting for the API (rate limit)"
 	}
-	o.log.Log(context.Background(), level, message,
-		"until", w.Until.Format("15:04:05.000"), "seconds", seconds(w.For), "why", w.Err.Error(),
-		"code", domain.CodeOf(w.Err))
+	attributes := []any{
+		"until", w.Until.Format("15:04:05.000"), "seconds", seconds(w.For), "why", w.Err.Error(), "code", domain.CodeOf(w.Err),
+	}
+	if w.ByTimeAlone() {
+		message = "database away, trying again"
+		attributes = append(attributes, "trying_until", w.GivesUpAt.Format(time.TimeOnly))
+	}
+	o.log.Log(context.Background(), level, message, attributes...)
 }
 
 // WaitingToStore implements ingest.StoreObserver. It logs a wait as Waiting does.

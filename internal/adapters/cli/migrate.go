@@ -16,7 +16,7 @@ func (c *migrateCommand) Run(s *session) error {
 	}
 	defer closeDatabase()
 	var applied []string
-	err = s.try(func(ctx context.Context) (err error) {
+	err = s.outage().Do(s.ctx, (&logObserver{log: s.log}).WaitingToStore, func(ctx context.Context) (err error) {
 		applied, err = s.updateSchema(ctx, db.URL)
 		return err
 	})

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
@@ -327,12 +328,29 @@ func checkUTF8(args []string) error {
 	return nil
 }
 
-// policy returns the retry policy of the settings: how often one step is tried, and how long it may wait.
+// policy returns the retry policy for a page: how often and how long its request is tried, and how long it may wait.
 func (s *session) policy() retry.Policy {
-	return retry.Policy{Tries: s.settings.Tries, MaxWait: s.settings.MaxWait, Jitter: s.wiring.Jitter}
+	return retry.Policy{
+		Tries: s.settings.Tries, MaxTime: s.settings.MaxPageTime, MaxWait: s.settings.MaxWait, Jitter: s.wiring.Jitter,
+		Remedy: domain.RetryLonger,
+	}
 }
 
-// try calls work until work succeeds or the policy allows no other call. It logs each wait between two calls.
+// outage returns the retry policy for the database of a long command: it is tried until it has been away for too long.
+func (s *session) outage() retry.Policy {
+	// A cursor lives for two minutes, so the run should notice soon that the database is back.
+	const longestBackoff = 5 * time.Second
+	return retry.Policy{
+		MaxTime: s.settings.MaxOutage, Jitter: s.wiring.Jitter, LongestBackoff: longestBackoff, Remedy: domain.AllowLongerOutage,
+	}
+}
+
+// try calls work until work succeeds, or until the database was away for some seconds, because a person waits for the result. It logs each
+// wait between two calls.
 func (s *session) try(work func(context.Context) error) error {
-	return s.policy().Do(s.ctx, (&logObserver{log: s.log}).Waiting, work)
+	const patience = 10 * time.Second
+	policy := s.outage()
+	policy.MaxTime = min(policy.MaxTime, patience)
+	policy.Remedy = 0 // a longer outage is not what this command needs
+	return policy.Do(s.ctx, (&logObserver{log: s.log}).WaitingToStore, work)
 }

@@ -51,7 +51,7 @@ const databaseName = "127.0.0.1:5432/db"
 func newWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring {
 	return cli.Wiring{
 		Runner: func(_ context.Context, s cli.Settings, options cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
-			opts := ingest.Options{Stream: s.Stream, SourceURL: s.APIBaseURL, PageSize: s.PageSize, NewPass: options.NewPass, Retry: options.Retry}
+			opts := ingest.Options{Stream: s.Stream, SourceURL: s.APIBaseURL, PageSize: s.PageSize, NewPass: options.NewPass, Retry: options.Retry, Outage: options.Outage}
 			store := db.Store()
 			return ingest.New(source, domaintest.LineDecoder{}, store, o, opts), store.Close, nil
 		},

@@ -26,7 +26,8 @@ type RunOptions struct {
 	NewPass        bool         // --new-pass
 	MaxPages       int          // --max-pages
 	AcceptShortEnd bool         // --accept-short-end
-	Retry          retry.Policy // made from the settings
+	Retry          retry.Policy // for the API, made from the settings
+	Outage         retry.Policy // for the database, made from the settings
 	// Warn reports a problem that does not stop the run. It may be called from any goroutine.
 	Warn func(problem string, cause error)
 }
@@ -58,7 +59,7 @@ func (c *runCommand) Run(s *session) error {
 	tracker := progress.NewTracker(c.NewPass)
 	observer := observers{&logObserver{log: s.log, newPass: c.NewPass, live: s.showsLiveLine()}, tracker}
 	warn := func(problem string, cause error) { s.log.Warn(problem, "why", cause.Error()) }
-	options := RunOptions{NewPass: c.NewPass, MaxPages: c.MaxPages, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Warn: warn}
+	options := RunOptions{NewPass: c.NewPass, MaxPages: c.MaxPages, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Outage: s.outage(), Warn: warn}
 	runner, release, err := s.wiring.Runner(s.ctx, s.settingsFor(db), options, observer)
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (c *runCommand) Run(s *session) error {
 func (s *session) ingest(db Database, runner Runner, observer observers, tracker *progress.Tracker) (domain.Summary, error) {
 	stopProgress := s.showProgress(tracker)
 	defer stopProgress()
-	if err := s.prepareSchema(db.URL, observer.Waiting); err != nil {
+	if err := s.prepareSchema(db.URL, observer.WaitingToStore); err != nil {
 		return domain.Summary{}, err
 	}
 	tracker.SetClaiming()

@@ -357,7 +357,7 @@ func TestRun_ShowsClaiming(t *testing.T) {
 		w := newRunWiring(emptySource{}, domaintest.NewMemDatabase())
 		w.Runner = func(_ context.Context, s cli.Settings, options cli.RunOptions, o ingest.Observer) (cli.Runner, func(), error) {
 			store := slowStore{domaintest.NewMemDatabase().Store()}
-			opts := ingest.Options{Stream: s.Stream, Retry: options.Retry}
+			opts := ingest.Options{Stream: s.Stream, Retry: options.Retry, Outage: options.Outage}
 			return ingest.New(emptySource{}, domaintest.LineDecoder{}, store, o, opts), func() {}, nil
 		}
 		_, _, stderr := pawl(t, validEnv("PAWL_PROGRESS=always"), w, "run")

@@ -10,7 +10,7 @@ import (
 
 // prepareSchema updates the schema, checks it or does nothing, as the setting --migrate says.
 func (s *session) prepareSchema(databaseURL string, notify func(retry.Wait)) error {
-	return s.policy().Do(s.ctx, notify, func(ctx context.Context) error {
+	return s.outage().Do(s.ctx, notify, func(ctx context.Context) error {
 		switch s.settings.Migrate {
 		case settings.MigrateAuto:
 			applied, err := s.updateSchema(ctx, databaseURL)

@@ -29,7 +29,7 @@ func TestSettings_Run(t *testing.T) {
 	if code != cli.ExitDone {
 		t.Fatalf("got exit %d, want 0: %s", code, stderr)
 	}
-	const defaultTries = 5
+	const defaultTries = 10
 	compared := cli.Settings{
 		APIKey: got.APIKey, PageSize: got.PageSize, RequestDelay: got.RequestDelay, MaxWait: got.MaxWait,
 		Stream: got.Stream, Tries: got.Tries,

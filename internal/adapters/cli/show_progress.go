@@ -46,6 +46,7 @@ type progressJSON struct {
 	Retries      int     `json:"retries"`                 // requests and commits that repeated a failed one
 	WaitingUntil string  `json:"waiting_until,omitempty"` // the end of the wait, in the state waiting
 	RateLimit    bool    `json:"rate_limit,omitempty"`    // the wait is for the rate limit
+	TryingUntil  string  `json:"trying_until,omitempty"`  // the database is away, and the run tries again until this time
 }
 
 // writeProgressJSON writes s as a JSON object on one line. It ignores an error of w, because a run does not end for lack of a reader.
@@ -59,6 +60,9 @@ func writeProgressJSON(w io.Writer, s progress.Snapshot, now time.Time) {
 	}
 	if s.State == progress.Waiting {
 		out.WaitingUntil, out.RateLimit = formatTime(s.Wait.Until), s.Wait.ForRateLimit()
+		if s.Wait.ByTimeAlone() {
+			out.TryingUntil = formatTime(s.Wait.GivesUpAt)
+		}
 	}
 	_ = writeASCIIJSON(w, out)
 }

@@ -78,6 +78,8 @@ func runnerOf(s domain.StreamStatus) string {
 		return "gone or frozen: no report since " + timeAt(r.AliveAt, s.Now)
 	case !r.HasLock && r.LeaseUntil.IsZero():
 		return fmt.Sprintf("seen at %s, but it holds no lock: it was just killed, or has lost its connection", timeAt(r.AliveAt, s.Now))
+	case r.Waits(s.Now) && r.Activity == domain.ActivityWaitingToStore:
+		return "alive, database away, trying until " + timeAt(r.Until, s.Now)
 	case r.Waits(s.Now):
 		return fmt.Sprintf("alive, %s until %s", r.Activity, timeAt(r.Until, s.Now))
 	}

@@ -20,7 +20,8 @@ type verifyCommand struct {
 // VerifyOptions are what one verification needs besides the Settings.
 type VerifyOptions struct {
 	AgainstAPI bool         // --against-api
-	Retry      retry.Policy // made from the settings
+	Retry      retry.Policy // for the API, made from the settings
+	Outage     retry.Policy // for the database, made from the settings
 }
 
 // A Verifier checks a stream. For Run, see [verify.Verifier.Run].
@@ -50,7 +51,7 @@ func (c *verifyCommand) Run(s *session) error {
 		return err
 	}
 	observer := newVerifyObserver(s)
-	options := VerifyOptions{AgainstAPI: c.AgainstAPI, Retry: s.policy()}
+	options := VerifyOptions{AgainstAPI: c.AgainstAPI, Retry: s.policy(), Outage: s.outage()}
 	verifier, release, err := s.wiring.Verify(s.ctx, s.settingsFor(db), options, observer)
 	if err != nil {
 		return err

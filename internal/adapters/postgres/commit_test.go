@@ -56,6 +56,36 @@ func TestCommitSettings(t *testing.T) {
 	}
 }
 
+// TestCommitReadOnly checks that Commit is Transient on a server that accepts no writes, and that the store then drops its connections. Here
+// the sessions that begin while the database is read-only stay so, as a connection to a former primary does.
+func TestCommitReadOnly(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	adminURL := pgtest.WithParam(t, databaseURL, "default_transaction_read_only", "off")
+	setReadOnly := func(value string) {
+		pgtest.Exec(t, adminURL, "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || "+
+			"' SET default_transaction_read_only = "+value+"'; END $$")
+	}
+	setReadOnly("on")
+	pool := newPool(t, databaseURL)
+	store := postgres.NewStore(pool, postgres.RunnerProfile{})
+	t.Cleanup(store.Close)
+	for range 3 {
+		_, err := store.Claim(t.Context(), streamS, sourceURL)
+		if domain.KindOf(err) != domain.Transient || domain.CodeOf(err) != domain.CodeDatabaseReadOnly {
+			t.Fatalf("got error %v of kind %s, code %s; want Transient, %s", err, domain.KindOf(err), domain.CodeOf(err), domain.CodeDatabaseReadOnly)
+		}
+	}
+	setReadOnly("off")
+	checkpoint, err := store.Claim(t.Context(), streamS, sourceURL)
+	if err != nil {
+		t.Fatalf("after the database accepts writes again: got %v, want a claim", err)
+	}
+	if _, err := store.Commit(t.Context(), batchOf(checkpoint, emptyPage(checkpoint))); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestCommitLostAnswer checks that Commit returns an Uncertain error if the connection is lost before the answer to COMMIT. The
 // checkpoint must then show whether the server has carried out the COMMIT.
 func TestCommitLostAnswer(t *testing.T) {

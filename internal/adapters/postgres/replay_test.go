@@ -329,7 +329,7 @@ func undecodedPayloads(first, last int) (payloads []string) {
 func replayAll(ctx context.Context, store replay.Store, decoder domain.Decoder) (replay.Report, error) {
 	return replay.New(store, decoder, noObserver{}, replay.Options{
 		Stream: streamS, Letters: domain.DeadLetterSelection{All: true},
-		Retry: retry.Policy{Tries: 5, Jitter: func() float64 { return 0 }},
+		Outage: retry.Policy{Tries: 5, Jitter: func() float64 { return 0 }},
 	}).Run(ctx)
 }
 

@@ -48,7 +48,8 @@ func (r *testRun) execute(ctx context.Context, tracing *telemetry.Tracing) (doma
 		ingest.Options{
 			Stream: domain.StreamID{Source: "test"}, SourceURL: "https://api.example:8443/v1", PageSize: 2,
 			// With this jitter the waits after failures are 0.25 s, 0.5 s, and so on.
-			Retry: retry.Policy{Tries: 3, MaxWait: time.Hour, Jitter: func() float64 { return 0.5 }},
+			Retry:  retry.Policy{Tries: 3, MaxWait: time.Hour, Jitter: func() float64 { return 0.5 }},
+			Outage: retry.Policy{Tries: 3, Jitter: func() float64 { return 0.5 }},
 		},
 	)).Run(ctx)
 }

@@ -3,7 +3,6 @@ package ingest_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,22 +164,6 @@ func TestRun_FencedDuringRequest(t *testing.T) {
 		t.Fatalf("got error %v, want Fenced", err)
 	}
 	f.wantStored(t, 1, 2)
-}
-
-// TestCommit_GivesUpAfterMaxTries checks that a run ends if every attempt to commit a page fails.
-func TestCommit_GivesUpAfterMaxTries(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture()
-		failures := slices.Repeat([]commitFunc{failTransiently}, 2*maxTries) // more than the run makes attempts
-		store := &flakyStore{EventStore: f.store, commitScript: failures}
-		f.store = store
-		_, err := f.run(t.Context(), newScript(t, lastPage(1, "1")))
-		if domain.KindOf(err) != domain.Transient || store.commitCallCount != maxTries {
-			t.Errorf("got %d calls of Commit, error %v; want %d, Transient", store.commitCallCount, err, maxTries)
-		}
-		f.wantStored(t)
-	})
 }
 
 // TestCommit_CancelledDuringCommit checks that the end of ctx does not interrupt a commit that has begun, and that the run stops

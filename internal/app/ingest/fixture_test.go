@@ -31,8 +31,11 @@ type fixture struct {
 }
 
 const (
-	// maxTries is the number of attempts that a run of a fixture makes for each page and for each commit.
+	// maxTries is the number of attempts that a run of a fixture makes for each page.
 	maxTries = 5
+
+	// maxOutage is the time for which a run of a fixture tries again while the store fails.
+	maxOutage = 5 * time.Minute
 
 	firstBackoff      = 500 * time.Millisecond         // the wait after the first failure; each further wait is twice as long
 	backoffOfAllTries = (1 + 2 + 4 + 8) * firstBackoff // the waits between maxTries attempts
@@ -44,7 +47,8 @@ func newFixture() *fixture {
 	f.store = f.db.Store()
 	f.opts = ingest.Options{
 		Stream: stream, SourceURL: sourceURL, PageSize: 2,
-		Retry: retry.Policy{Tries: maxTries, MaxWait: time.Hour, Jitter: func() float64 { return 1 }},
+		Retry:  retry.Policy{Tries: maxTries, MaxWait: time.Hour, Jitter: func() float64 { return 1 }},
+		Outage: retry.Policy{MaxTime: maxOutage, Jitter: func() float64 { return 1 }, Remedy: domain.AllowLongerOutage},
 	}
 	return f
 }

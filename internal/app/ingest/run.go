@@ -19,7 +19,8 @@ type Options struct {
 	SourceURL string       // Run returns Invalid if the stream has pages from another source URL
 	PageSize  int          // the number of records to ask for in one page
 	NewPass   bool         // starts a new pass if the stream is done; has no effect if the stream is not done
-	Retry     retry.Policy // limits the attempts and waits for each page to fetch and for each page to commit
+	Retry     retry.Policy // limits the attempts and waits for each page to fetch
+	Outage    retry.Policy // limits the time in which the database may fail, from the first failure until something is stored
 
 	// MaxRejectRatio is the greatest ratio of rejects to records, from 0 to 1, that a page may have. A page with a higher
 	// ratio stops the run. But a page with fewer than ten rejects never stops the run.
@@ -80,6 +81,7 @@ type Runner struct {
 	store    domain.EventStore
 	observer Observer
 	opts     Options
+	outage   *retry.Budget // of Options.Outage; used by the goroutine of Run only
 	events   eventMemory
 }
 
@@ -100,7 +102,8 @@ func New(
 // Run waits in these situations:
 //   - If another runner may hold the stream, Run tries to claim it for some seconds.
 //   - If the rate limit refuses a request, Run waits as long as the API demands, within Options.Retry.MaxWait.
-//   - After any other failure of the API or the database, Run waits a random time that grows with each failure.
+//   - After any other failure of the API or the database, Run waits a random time that grows with each failure. Options.Retry limits the
+//     attempts for a page, and Options.Outage the time without a working database.
 //
 // If a COMMIT got no answer, Run reads the durable checkpoint (I4). If the transaction was committed, the run continues with
 // the next batch. Otherwise Run commits the same batch again. If another runner has claimed the stream, Run returns
@@ -118,6 +121,7 @@ func New(
 // Run may be called again, but not while it is running.
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	sum := summary{Summary: domain.Summary{Stream: r.opts.Stream}, began: time.Now()}
+	r.outage = r.opts.Outage.Budget()
 	checkpoint, err := r.claim(ctx)
 	if err == nil {
 		checkpoint, err = r.readPass(ctx, checkpoint, &sum)

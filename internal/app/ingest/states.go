@@ -20,7 +20,7 @@ type States struct {
 
 	mu       sync.Mutex
 	fetching retry.Wait         // the present wait for the API; zero if there is none
-	storing  retry.Wait         // the present wait for the database; zero if there is none
+	storing  retry.Wait         // the present wait for the database, or the last one while the database is away; zero if there is none
 	end      domain.Activity    // how the run has ended; empty before that
 	state    domain.RunnerState // the last one that was reported
 }
@@ -58,9 +58,13 @@ func (s *States) Waiting(w retry.Wait) {
 // PassStarted implements FetchObserver.
 func (s *States) PassStarted(position domain.Position) { s.next.PassStarted(position) }
 
-// Storing implements StoreObserver.
+// Storing implements StoreObserver. An attempt does not end the state in which the database is away; only success does.
 func (s *States) Storing(batch domain.Batch) {
-	s.update(func() { s.storing = retry.Wait{} })
+	s.update(func() {
+		if !s.storing.ByTimeAlone() {
+			s.storing = retry.Wait{}
+		}
+	})
 	s.next.Storing(batch)
 }
 
@@ -118,8 +122,8 @@ func (s *States) activity() (activity domain.Activity, until time.Time) {
 	switch {
 	case s.end != "":
 		return s.end, time.Time{}
-	case s.storing.For >= minReportedWait:
-		return domain.ActivityWaitingToStore, s.storing.Until
+	case s.storing.ByTimeAlone() && s.storing.Try > 2, s.storing.For >= minReportedWait: // one failure may be over at once
+		return domain.ActivityWaitingToStore, s.storing.End()
 	case s.fetching.For >= minReportedWait && s.fetching.ForRateLimit():
 		return domain.ActivityRateLimited, s.fetching.Until
 	case s.fetching.For >= minReportedWait:

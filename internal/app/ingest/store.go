@@ -22,7 +22,7 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 	}
 	began := time.Now()
 	var firstLease, reported time.Time // the end of the first lease that the store reported; the deadline that the observer knows
-	err := r.opts.Retry.Do(ctx, r.observer.WaitingToStore, attempt)
+	err := r.outage.Do(ctx, r.observer.WaitingToStore, attempt)
 	for domain.KindOf(err) == domain.Fenced {
 		fenced := domain.AsError(err)
 		if fenced.Holder == domain.HolderLeased && firstLease.IsZero() {
@@ -40,7 +40,7 @@ func (r *Runner) claim(ctx context.Context) (domain.Checkpoint, error) {
 		if err := remaining.Limit(claimInterval).Sleep(ctx); err != nil {
 			return domain.Checkpoint{}, err
 		}
-		err = r.opts.Retry.Do(ctx, r.observer.WaitingToStore, attempt)
+		err = r.outage.Do(ctx, r.observer.WaitingToStore, attempt)
 	}
 	if err != nil {
 		return domain.Checkpoint{}, err
@@ -83,9 +83,8 @@ const commitGrace = 90 * time.Second
 // attempt, so that the caller can store them one by one.
 func (r *Runner) commit(ctx, commitCtx context.Context, batch domain.Batch) (domain.CommitResult, error) {
 	var res domain.CommitResult
-	var final error    // an error of the store that is hidden from Do, which would try again with the same batch
 	uncertain := false // the last COMMIT got no answer
-	err := r.opts.Retry.Do(ctx, r.observer.WaitingToStore, func(context.Context) (err error) {
+	err := r.outage.Do(ctx, r.observer.WaitingToStore, func(context.Context) (err error) {
 		if uncertain {
 			var committed bool
 			res, committed, err = r.readCommitResult(commitCtx, batch)
@@ -98,13 +97,10 @@ func (r *Runner) commit(ctx, commitCtx context.Context, batch domain.Batch) (dom
 		uncertain = domain.KindOf(err) == domain.Uncertain
 		kind := domain.KindOf(err)
 		if kind == domain.BadPage || kind == domain.Transient && len(batch.Pages) > 1 {
-			final, err = err, nil
+			return retry.Final(err) // the same batch would fail again
 		}
 		return err
 	})
-	if final != nil {
-		return res, final
-	}
 	if err == nil && !isAtEndOf(res.Checkpoint, batch) {
 		return res, &domain.Error{
 			Kind: domain.Unknown, Code: domain.CodeBug, Op: "store page",

@@ -40,7 +40,7 @@ func newFixture(t *testing.T, payloads ...string) *fixture {
 	f.store = &flakyStore{Store: f.db.Replays(batchSize)}
 	f.opts = replay.Options{
 		Stream: stream, Letters: domain.DeadLetterSelection{All: true},
-		Retry: retry.Policy{Tries: maxTries, Jitter: func() float64 { return 1 }},
+		Outage: retry.Policy{Tries: maxTries, Jitter: func() float64 { return 1 }},
 	}
 	f.park(t, payloads...)
 	return f

@@ -20,7 +20,7 @@ const replayTimeout = 90 * time.Second
 type Options struct {
 	Stream  domain.StreamID
 	Letters domain.DeadLetterSelection
-	Retry   retry.Policy // limits the attempts and waits for the survey, and for each batch
+	Outage  retry.Policy // limits the time in which the database may fail, for the survey and for each batch
 }
 
 // A Store stores dead letters and events. Each method makes one attempt.
@@ -142,7 +142,7 @@ func (r *Replayer) Run(ctx context.Context) (Report, error) {
 
 // survey counts the selected dead letters. It returns Invalid if the stream has no dead letter with one of the selected ids.
 func (r *Replayer) survey(ctx context.Context) (survey domain.SelectionCount, err error) {
-	err = r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
+	err = r.opts.Outage.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
 		survey, err = r.store.Survey(ctx, r.opts.Stream, r.opts.Letters)
 		return err
 	})
@@ -170,7 +170,7 @@ type batchResult struct {
 func (r *Replayer) replayBatch(
 	ctx context.Context, after, last int64, previous *batchResult, report *Report,
 ) (letters []domain.DeadLetter, err error) {
-	err = r.opts.Retry.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
+	err = r.opts.Outage.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
 		letters, err = r.store.Open(ctx, r.opts.Stream, r.opts.Letters, after, last)
 		if err != nil || len(letters) == 0 {
 			return err

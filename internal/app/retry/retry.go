@@ -2,7 +2,9 @@
 package retry
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,11 +25,19 @@ const (
 	maxRefusalWait = time.Minute
 )
 
-// A Policy limits the attempts and waits for one piece of work, such as a page to fetch or a batch to commit.
+// A Policy limits the attempts and waits for one piece of work, such as a page to fetch or a batch to commit. Without Tries and MaxTime it
+// allows one attempt.
 type Policy struct {
-	Tries   int            // the greatest number of attempts, at least 1; a refusal by the rate limit does not count
+	Tries   int            // the greatest number of attempts; 0 if only MaxTime limits them; a refusal by the rate limit does not count
+	MaxTime time.Duration  // the time from the first failure, without waits for the rate limit, in which attempts may begin; 0 for no limit
 	MaxWait time.Duration  // the longest time that all waits for the rate limit may take together
 	Jitter  func() float64 // returns random numbers that are uniformly distributed in [0, 1)
+
+	// LongestBackoff is the greatest wait after a failure; 0 stands for the greatest wait of this package.
+	LongestBackoff time.Duration
+
+	// Remedy is added to the error that ends the work because MaxTime has passed. It may be 0.
+	Remedy domain.Remedy
 
 	// TransientTries has an effect only if it is greater than Tries. Then it is the greatest number of attempts that may fail
 	// with Transient, and such attempts do not count for Tries.
@@ -38,13 +48,43 @@ type Policy struct {
 // error. It calls notify before each wait. If ctx ends during a wait, Do returns domain.Stopped at once, which wraps the reason
 // for the wait.
 func (p Policy) Do(ctx context.Context, notify func(Wait), work func(context.Context) error) error {
-	budget := p.Budget()
+	return p.Budget().Do(ctx, notify, work)
+}
+
+// A Budget counts the attempts and waits of one piece of work against its Policy.
+type Budget struct {
+	policy            Policy
+	began             time.Time     // when the first failure ended; zero before it
+	failures          int           // failed attempts; those in transientFailures are not included
+	transientFailures int           // attempts that failed with Transient; always 0 if Policy.TransientTries has no effect
+	refusals          int           // refusals by the rate limit
+	waited            time.Duration // the time of all waits for the rate limit
+	waitedBefore      time.Duration // the part of waited that was before the first failure
+}
+
+// Budget returns a budget that has counted no attempt and no wait.
+func (p Policy) Budget() *Budget { return &Budget{policy: p} }
+
+// Do is [Policy.Do] with this budget. The budget starts anew when work returns nil, or an error which shows that there is no such failure
+// any more. So several calls of Do can share the time of one long failure.
+//
+// If work returns an error of [Final], Do makes no other attempt and returns the error inside.
+func (b *Budget) Do(ctx context.Context, notify func(Wait), work func(context.Context) error) error {
 	for {
 		err := work(ctx)
-		if err == nil {
-			return nil
+		final, isFinal := errors.AsType[finalError](err)
+		if isFinal {
+			err = final.error
 		}
-		wait, err := budget.Next(err)
+		if isFinal && isOutage(err) {
+			b.begin()
+		} else if isFinal || !mayRepeat(err) {
+			*b = Budget{policy: b.policy}
+		}
+		if err == nil || isFinal {
+			return err
+		}
+		wait, err := b.Next(err)
 		if err != nil {
 			return err
 		}
@@ -55,17 +95,34 @@ func (p Policy) Do(ctx context.Context, notify func(Wait), work func(context.Con
 	}
 }
 
-// A Budget counts the attempts and waits of one piece of work against its Policy.
-type Budget struct {
-	policy            Policy
-	failures          int           // failed attempts; those in transientFailures are not included
-	transientFailures int           // attempts that failed with Transient; always 0 if Policy.TransientTries has no effect
-	refusals          int           // refusals by the rate limit
-	waited            time.Duration // the time of all waits for the rate limit
+// begin begins the time of the budget, unless it has begun.
+func (b *Budget) begin() {
+	if b.began.IsZero() {
+		b.began, b.waitedBefore = time.Now(), b.waited
+	}
 }
 
-// Budget returns a budget that has counted no attempt and no wait.
-func (p Policy) Budget() *Budget { return &Budget{policy: p} }
+// A finalError is an error after which Do makes no other attempt.
+type finalError struct{ error }
+
+// Final returns an error that makes [Budget.Do] return err at once, although another attempt might succeed.
+func Final(err error) error { return finalError{err} }
+
+// isOutage reports whether err does not show that the other side works.
+func isOutage(err error) bool {
+	kind := domain.KindOf(err)
+	return kind == domain.Transient || kind == domain.Uncertain
+}
+
+// mayRepeat reports whether another attempt may succeed after err.
+func mayRepeat(err error) bool {
+	switch domain.KindOf(err) {
+	case domain.RateLimited, domain.Transient, domain.BadPage, domain.Uncertain:
+		return true
+	default:
+		return false
+	}
+}
 
 // A Wait is the time until the next attempt, and the error that is the reason for it.
 type Wait struct {
@@ -73,9 +130,24 @@ type Wait struct {
 	Until time.Time     // the end of the wait
 	Err   error         // the reason for the wait
 
-	// Try is the number of the next attempt, at least 2. Tries is the greatest number of attempts. Both are 0 if the
-	// reason for the wait is the rate limit, because a refusal does not count as an attempt.
+	// Try is the number of the next attempt, at least 2. Tries is the greatest number of attempts, or 0 if only time limits them.
+	// Both are 0 if the reason for the wait is the rate limit, because a refusal does not count as an attempt.
 	Try, Tries int
+
+	// GivesUpAt is when the budget ends because of Policy.MaxTime. It is zero if there is no such limit, or if the reason for the wait
+	// is the rate limit.
+	GivesUpAt time.Time
+}
+
+// ByTimeAlone reports whether the work is tried again until a time, however many attempts that takes. GivesUpAt is that time.
+func (w Wait) ByTimeAlone() bool { return w.Try > 0 && w.Tries == 0 }
+
+// End returns when the state ends in which the work waits: GivesUpAt if time alone limits the attempts, otherwise the end of this wait.
+func (w Wait) End() time.Time {
+	if w.ByTimeAlone() {
+		return w.GivesUpAt
+	}
+	return w.Until
 }
 
 // ForRateLimit reports whether the reason for the wait is the rate limit. Otherwise the reason is a failure.
@@ -105,14 +177,13 @@ func (w Wait) Sleep(ctx context.Context) error {
 // Next counts an attempt that failed with err, and returns the wait before the next attempt. If no further attempt is allowed,
 // Next returns a final error of the same kind as err.
 func (b *Budget) Next(err error) (Wait, error) {
-	switch domain.KindOf(err) {
-	case domain.RateLimited:
+	switch {
+	case domain.KindOf(err) == domain.RateLimited:
 		return b.afterRefusal(err)
-	case domain.Transient, domain.BadPage, domain.Uncertain:
+	case mayRepeat(err):
 		return b.afterFailure(err)
-	default:
-		return Wait{}, err
 	}
+	return Wait{}, err
 }
 
 // afterRefusal returns the wait after a refusal by the rate limit:
@@ -145,20 +216,48 @@ func (b *Budget) afterRefusal(err error) (Wait, error) {
 }
 
 // afterFailure returns the wait after a failure. The wait is a random time between 0 and a limit. The limit is minBackoff after the
-// first failure and doubles with each failure, up to maxBackoff ("exponential backoff with full jitter"). If the policy allows no
-// further attempt, afterFailure returns err, or an error that wraps err and says how many attempts there were.
+// first failure and doubles with each failure, up to the longest backoff ("exponential backoff with full jitter"). A wait ends at the
+// latest when the time of the policy has passed, so that one more attempt is made then. If the policy allows no further attempt,
+// afterFailure returns err, or an error that wraps err and says how many attempts there were, or how long they took.
 func (b *Budget) afterFailure(err error) (Wait, error) {
+	b.begin()
+	now := time.Now()
 	failures, tries := b.countFailure(err)
-	if failures >= tries {
+	givesUpAt := b.givesUpAt()
+	switch {
+	case tries > 0 && failures >= tries, tries == 0 && givesUpAt.IsZero():
 		if failures > 1 {
 			err = fmt.Errorf("stopped after %d attempts: %w", failures, err)
 		}
 		return Wait{}, err
+	case !givesUpAt.IsZero() && !now.Before(givesUpAt):
+		return Wait{}, b.timeError(err, now, failures)
 	}
-	limit := doubleUpTo(maxBackoff, minBackoff, failures-1)
+	limit := doubleUpTo(cmp.Or(b.policy.LongestBackoff, maxBackoff), minBackoff, failures-1)
 	wait := newWait(time.Duration(b.policy.Jitter()*float64(limit)), err)
-	wait.Try, wait.Tries = failures+1, tries
+	if !givesUpAt.IsZero() {
+		wait = wait.Limit(givesUpAt.Sub(now))
+	}
+	wait.Try, wait.Tries, wait.GivesUpAt = failures+1, tries, givesUpAt
 	return wait, nil
+}
+
+// givesUpAt returns when no further attempt may begin. It returns the zero time if the policy has no such limit.
+func (b *Budget) givesUpAt() time.Time {
+	if b.policy.MaxTime <= 0 {
+		return time.Time{}
+	}
+	return b.began.Add(b.policy.MaxTime + b.waited - b.waitedBefore)
+}
+
+// timeError returns the final error after the time of the policy has passed. It keeps the kind, the code and the hint of err.
+func (b *Budget) timeError(err error, now time.Time, failures int) error {
+	failing := now.Sub(b.began) - (b.waited - b.waitedBefore)
+	return &domain.Error{
+		Kind: domain.KindOf(err), Code: domain.CodeOf(err),
+		Op:   fmt.Sprintf("stopped after %s and %d attempts", failing.Round(time.Second), failures),
+		Hint: domain.HintOf(err), Remedy: cmp.Or(b.policy.Remedy, domain.RemedyOf(err)), Err: err,
+	}
 }
 
 // countFailure counts a failed attempt. It returns the number of such failures so far, and the greatest number of attempts.

@@ -36,9 +36,9 @@ type Comparison interface {
 	Unreturned(ctx context.Context, stream domain.StreamID) (domain.Finding, error)
 }
 
-// minTransientTries is the least number of attempts for each page of the API and each query of the database, if the attempts
-// fail with Transient. With the waits, these attempts take about ten minutes. The time is that long because a comparison that
-// fails must start again at the head, whereas a run continues from its checkpoint.
+// minTransientTries is the least number of attempts for each page of the API, if the attempts fail with Transient. With the waits, these
+// attempts take about ten minutes. The time is that long because a comparison that fails must start again at the head, whereas a run
+// continues from its checkpoint.
 const minTransientTries = 25
 
 // walkPolicy returns the verifier's policy with at least minTransientTries.
@@ -74,7 +74,7 @@ func (v *Verifier) compare(ctx context.Context, report *Report) error {
 	w.clearAnnounced(&report.Inspection)
 	v.observer.Checking(domain.CheckUnreturned)
 	var unreturned domain.Finding
-	err = v.walkPolicy().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+	err = v.opts.Outage.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		unreturned, err = v.opts.API.Rows.Unreturned(ctx, v.opts.Stream)
 		return err
 	})
@@ -107,7 +107,7 @@ func (v *Verifier) watchLastPage(
 }
 
 func (v *Verifier) pageCommittedAt(ctx context.Context, seq int64) (committed time.Time, err error) {
-	err = v.walkPolicy().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+	err = v.opts.Outage.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		committed, err = v.opts.API.Rows.PageCommittedAt(ctx, v.opts.Stream, seq)
 		return err
 	})
@@ -204,7 +204,7 @@ func (v *Verifier) comparePages(ctx context.Context, w *walk, acceptShortEnd boo
 // comparePage compares a page and adds the result to w. If the database fails, comparePage tries again.
 func (v *Verifier) comparePage(ctx context.Context, page domain.DecodedPage, w *walk) error {
 	var compared domain.PageComparison
-	err := v.walkPolicy().Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+	err := v.opts.Outage.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		compared, err = v.opts.API.Rows.Compare(ctx, v.opts.Stream, page)
 		return err
 	})

@@ -36,7 +36,8 @@ type Observer interface {
 // Options are the settings of a verification.
 type Options struct {
 	Stream domain.StreamID
-	Retry  retry.Policy // limits the attempts and waits for each operation
+	Retry  retry.Policy // limits the attempts and waits for each page of the API
+	Outage retry.Policy // limits the time in which the database may fail, for each operation
 	API    *API         // the API to compare with; if it is nil, Run checks only the database
 }
 
@@ -94,7 +95,7 @@ func (v *Verifier) Run(ctx context.Context) (Report, error) {
 func (v *Verifier) inspect(ctx context.Context) (domain.Inspection, error) {
 	var inspection domain.Inspection
 	var checkErr error // the error that came after the first check had begun
-	err := v.opts.Retry.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
+	err := v.opts.Outage.Do(ctx, v.observer.Waiting, func(ctx context.Context) (err error) {
 		begun := false
 		inspection, err = v.inventory.Inspect(ctx, v.opts.Stream, func(check domain.Check) {
 			begun = true

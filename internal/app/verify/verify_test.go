@@ -63,7 +63,8 @@ const maxTries = 3
 func newOptions(api *verify.API) verify.Options {
 	return verify.Options{
 		Stream: domain.StreamID{Source: "s"}, API: api,
-		Retry: retry.Policy{Tries: maxTries, MaxWait: time.Hour, Jitter: func() float64 { return 1 }},
+		Retry:  retry.Policy{Tries: maxTries, MaxWait: time.Hour, Jitter: func() float64 { return 1 }},
+		Outage: retry.Policy{MaxTime: 10 * time.Minute, Jitter: func() float64 { return 1 }},
 	}
 }
 
@@ -128,7 +129,7 @@ func TestInspect_Retries(t *testing.T) {
 		want      domain.Kind
 	}{
 		{name: "two failures", firstErrs: []error{transient, transient}, wantCalls: maxTries, want: domaintest.NoError},
-		{name: "three failures", firstErrs: []error{transient, transient, transient}, wantCalls: maxTries, want: domain.Transient},
+		{name: "failures until the time has passed", firstErrs: slices.Repeat([]error{transient}, 99), wantCalls: 4, want: domain.Transient},
 		{name: "no such stream", firstErrs: []error{newError(domain.Invalid)}, wantCalls: 1, want: domain.Invalid},
 		{name: "a failure after a check has begun", checkErr: transient, wantCalls: 1, want: domain.Transient},
 	}
@@ -138,7 +139,9 @@ func TestInspect_Retries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				inventory := newConsistentInventory()
 				inventory.firstErrs, inventory.checkErr = tt.firstErrs, tt.checkErr
-				report, err := verify.New(inventory, &recorder{}, newOptions(nil)).Run(t.Context())
+				opts := newOptions(nil)
+				opts.Outage.MaxTime = 2 * time.Second // attempts begin after 0, 0.5, 1.5 and 2 s
+				report, err := verify.New(inventory, &recorder{}, opts).Run(t.Context())
 				domaintest.CheckKind(t, err, tt.want)
 				if inventory.calls != tt.wantCalls {
 					t.Errorf("got %d calls of Inspect, want %d", inventory.calls, tt.wantCalls)

@@ -79,6 +79,10 @@ func frames() map[string]Snapshot {
 		"retrying": halfway(func(s *Snapshot) {
 			s.State, s.Wait = Waiting, newRetryWait(3*time.Second, "HTTP 503 Service Unavailable", 2)
 		}),
+		"database away": halfway(func(s *Snapshot) {
+			s.State, s.Wait = Waiting, newRetryWait(time.Second, "connection refused", 7)
+			s.Wait.Tries, s.Wait.GivesUpAt = 0, s.Wait.Until.Add(4*time.Minute)
+		}),
 		"a long reason":      halfway(func(s *Snapshot) { s.State, s.Wait = Waiting, newRetryWait(time.Second, longReason, 2) }),
 		"control characters": halfway(func(s *Snapshot) { s.State, s.Wait = Waiting, newRetryWait(time.Second, "a\x1b[2Jb\r\nc\u202ed", 3) }),
 		"re-reading":         halfway(func(s *Snapshot) { s.Offset, s.MaxOffset = 120_000, 380_000 }),
@@ -154,6 +158,10 @@ func TestLine(t *testing.T) {
 		{frame: "a wait that is over", width: 40, want: " 41.6%  rate limit until 11:59:59"},
 		{frame: "a short wait", width: 40, want: " 41.6%  fetching"},
 		{frame: "retrying", width: 40, want: " 41.6%  retry 2 of 5 in 3 s: HTTP 50..."},
+		{frame: "database away", width: 40, want: " 41.6%  trying until 12:04:01"},
+		{frame: "database away", width: 20, want: "database away"},
+		{frame: "database away", width: 200, want: "[===========>                  ]   41.6%  1,250,000 of 3,000,000  ETA 5:49      5,012/s      2 retries     " +
+			"database away, trying until 12:04:01: connection refused"},
 		{frame: "a long reason", width: 200, want: "[===========>                  ]   41.6%  1,250,000 of 3,000,000  ETA 5:49      5,012/s      2 retries     " +
 			"retrying in 1 s (2 of 5): HTTP 500 Internal Server Error,..."},
 		{frame: "control characters", width: 60, want: " 41.6%  ETA 5:49      retrying in 1 s (3 of 5): a [2Jb  c d"},

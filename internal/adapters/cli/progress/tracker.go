@@ -129,8 +129,14 @@ func (t *Tracker) PassStarted(start domain.Position) {
 	})
 }
 
-// Storing implements ingest.StoreObserver.
-func (t *Tracker) Storing(domain.Batch) { t.update(func(time.Time) { t.storing.state = Storing }) }
+// Storing implements ingest.StoreObserver. An attempt does not end the state in which the database is away; only success does.
+func (t *Tracker) Storing(domain.Batch) {
+	t.update(func(time.Time) {
+		if isAway := t.storing.state == Waiting && t.storing.wait.ByTimeAlone(); !isAway {
+			t.storing.state = Storing
+		}
+	})
+}
 
 // WaitingToStore implements ingest.StoreObserver.
 func (t *Tracker) WaitingToStore(w retry.Wait) {
@@ -187,7 +193,7 @@ func (t *Tracker) shown(now time.Time) activity {
 	if shown.state == idle {
 		shown = t.fetching
 	}
-	isOver := !now.Before(shown.wait.Until)
+	isOver := !now.Before(shown.wait.End())
 	if shown.state == Waiting && isOver {
 		// The goroutine now tries the same again as before the wait. A run does not notify its observer of each such attempt.
 		shown.state = shown.stateBeforeWait

@@ -191,6 +191,30 @@ func TestTrackerSnapshot_AfterWait(t *testing.T) {
 	})
 }
 
+// TestTrackerSnapshot_DatabaseAway checks that the state in which the database is away lasts over several attempts until a page is stored.
+func TestTrackerSnapshot_DatabaseAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSimulation(noLimit)
+		s.readPage()
+		givesUpAt := time.Now().Add(5 * time.Minute)
+		for try := 2; try < 5; try++ {
+			s.Storing(domain.Batch{})
+			s.WaitingToStore(retry.Wait{For: time.Second, Until: time.Now().Add(time.Second), Try: try, GivesUpAt: givesUpAt})
+			time.Sleep(time.Second)
+			s.Storing(domain.Batch{})
+			time.Sleep(time.Minute) // the attempt gets no answer
+			if got := s.Snapshot(time.Now()); got.State != Waiting || !got.Wait.GivesUpAt.Equal(givesUpAt) {
+				t.Errorf("try %d: got state %s until %s, want waiting until %s", try, got.State, got.Wait.GivesUpAt, givesUpAt)
+			}
+		}
+		s.readPage()
+		if got := s.Snapshot(time.Now()).State; got == Waiting {
+			t.Errorf("after a stored page: got state %s, want another", got)
+		}
+	})
+}
+
 // TestTrackerSpeed checks that the speed is that of the last two minutes, and that the tracker keeps only the samples of this time.
 func TestTrackerSpeed(t *testing.T) {
 	t.Parallel()

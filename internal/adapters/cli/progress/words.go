@@ -82,6 +82,13 @@ func (s Snapshot) waitForms(now time.Time) []string {
 			"waiting for another runner to release the stream (" + left + ")", "another runner (" + left + ")",
 		}
 	}
+	if s.Wait.ByTimeAlone() {
+		until := formatTime(s.Wait.GivesUpAt, now)
+		return []string{
+			fmt.Sprintf("database away, trying until %s: %s", until, rootCause(s.Wait.Err)),
+			"database away, trying until " + until, "trying until " + until, "database away",
+		}
+	}
 	return []string{
 		fmt.Sprintf("retrying in %s (%d of %d): %s", left, s.Wait.Try, s.Wait.Tries, rootCause(s.Wait.Err)),
 		fmt.Sprintf("retry %d of %d in %s: %s", s.Wait.Try, s.Wait.Tries, left, rootCause(s.Wait.Err)),

@@ -27,13 +27,15 @@ type Settings struct {
 	MaxPageBytes int64
 	MaxBuffer    int64 // bytes of pages that are fetched ahead
 	Tries        int
+	MaxPageTime  time.Duration // for the attempts to fetch one page
 	MaxWait      time.Duration
 	RejectRatio  float64 // the maximum part of a page's records that may become dead letters, 0 to 1
 
 	DatabaseURL string
-	MigrateURL  string // where the schema is updated; empty for DatabaseURL
-	Download    bool   // PostgreSQL may be downloaded without a question
-	Migrate     string // one of the Migrate… constants
+	MigrateURL  string        // where the schema is updated; empty for DatabaseURL
+	MaxOutage   time.Duration // how long the database may be away
+	Download    bool          // PostgreSQL may be downloaded without a question
+	Migrate     string        // one of the Migrate… constants
 	Stream      domain.StreamID
 
 	Progress  string // one of the Progress… constants
@@ -86,7 +88,9 @@ func (v Values) Check(origins Origins) (Settings, error) {
 		MaxPageBytes: c.integer("max-page-bytes", v.MaxPageBytes, lowestPageLimit, highestPageLimit),
 		MaxBuffer:    c.integer("max-buffer-bytes", v.MaxBuffer, 0, highestBufferLimit),
 		Tries:        int(c.integer("tries", v.Tries, 1, math.MaxInt32)),
+		MaxPageTime:  c.duration("max-page-time", v.MaxPageTime),
 		MaxWait:      c.duration("max-wait", v.MaxWait),
+		MaxOutage:    c.duration("max-outage", v.MaxOutage),
 		RejectRatio:  c.ratio("max-reject-ratio", v.RejectRatio),
 		MigrateURL:   v.MigrateURL,
 		Download:     v.Download == "yes",

@@ -20,7 +20,8 @@ type Values struct {
 	Timeout      string `group:"api" name:"request-timeout" setting:"PAWL_REQUEST_TIMEOUT" default:"60s" placeholder:"TIME" help:"Maximum time for one request, with its answer. The answer may pause for a third of it."`
 	MaxPageBytes string `group:"api" name:"max-page-bytes" setting:"PAWL_MAX_PAGE_BYTES" default:"16777216" placeholder:"N" help:"Maximum size of a page, in bytes."`
 	MaxBuffer    string `group:"api" name:"max-buffer-bytes" setting:"PAWL_MAX_BUFFER_BYTES" default:"8388608" placeholder:"N" help:"Maximum size of all pages that are fetched ahead while earlier pages are stored, in bytes. 0 fetches no page ahead."`
-	Tries        string `group:"api" name:"tries" setting:"PAWL_TRIES" default:"5" placeholder:"N" help:"Attempts before a failing request or commit ends the run."`
+	Tries        string `group:"api" name:"tries" setting:"PAWL_TRIES" default:"10" placeholder:"N" help:"Attempts before a page that cannot be fetched ends the run."`
+	MaxPageTime  string `group:"api" name:"max-page-time" setting:"PAWL_MAX_PAGE_TIME" default:"10m" placeholder:"TIME" help:"Time for these attempts, from the first failure of a page. Waits for the rate limit do not count."`
 	RejectRatio  string `group:"api" name:"max-reject-ratio" setting:"PAWL_MAX_REJECT_RATIO" default:"0.5" placeholder:"RATIO" help:"Maximum ratio of a page's records that may become dead letters, 0 to 1. A page with more dead letters than that, and at least 10, stops the run."`
 	MaxWait      string `group:"api" name:"max-wait" setting:"PAWL_MAX_WAIT" default:"1h" placeholder:"TIME" help:"Maximum wait for the API's rate limit before one page."`
 
@@ -28,6 +29,7 @@ type Values struct {
 	DatabaseURLFile string `group:"database" kong:"-" setting:"DATABASE_URL_FILE" help:"A file that holds the database's URL, instead of DATABASE_URL."`
 	MigrateURL      string `group:"database" kong:"-" setting:"PAWL_MIGRATE_URL" help:"The URL with which the schema is updated, if DATABASE_URL leads to a connection pooler or its user may not create tables."`
 	Download        string `group:"database" kong:"-" setting:"PAWL_DOWNLOAD" help:"yes lets pawl download PostgreSQL for embedded:DIR if this machine has none. Otherwise pawl asks on a terminal, and refuses elsewhere."`
+	MaxOutage       string `group:"database" name:"max-outage" setting:"PAWL_MAX_OUTAGE" default:"5m" placeholder:"TIME" help:"How long a run tries again while the database is away: it is stopped, starting, read-only, full, out of connections or cut off. The time begins with the first failure, and ends when something is stored."`
 	Migrate         string `group:"database" name:"migrate" setting:"PAWL_MIGRATE" default:"auto" choices:"auto,check,off" placeholder:"MODE" help:"What a run does about the schema first: auto updates it, check stops the run if the schema is not up to date, off only refuses the schema of a newer version."`
 	Stream          string `group:"database" name:"stream" setting:"PAWL_STREAM" default:"datasync" placeholder:"NAME" help:"The stream's name. Each stream has its own checkpoint."`
 

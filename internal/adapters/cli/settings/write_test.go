@@ -17,7 +17,7 @@ func TestEnvText_RoundTrip(t *testing.T) {
 		"a#b", "a #b", "#b", `a"b`, `"quoted"`, "'quoted'", "it's", "it's $HOME", `it's \$HOME "x" #y`, `a\b`, `a\nb`, `a\`, `it's a\`,
 		"line\nbreak", "line\r\n'break'", "ünïcode", "a=b", "export x", `a\'b`, "`id`", "!x", "&;|<>*?~",
 	} {
-		values := Values{APIKey: value, DatabaseURL: "after", Tries: "5"}
+		values := Values{APIKey: value, DatabaseURL: "after", Tries: "10"}
 		text, err := values.EnvText("# first\n")
 		if err != nil {
 			t.Errorf("%q: got error %v, want none", value, err)

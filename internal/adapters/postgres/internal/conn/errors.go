@@ -180,6 +180,10 @@ func hintFor(kind domain.Kind, err error) string {
 	switch {
 	case isAnswer && answer.Code == "53100":
 		return "the disk of the database server is full: make room there, but delete no rows of pawl and nothing in pg_wal, then run it again"
+	case isAnswer && answer.Code == "25006":
+		return "the server accepts no writes: it is a standby, or it was set to read-only, perhaps because its disk is almost full"
+	case isAnswer && answer.Code == "53300":
+		return "the server has no connection left for this user: end other sessions, or raise max_connections or the user's CONNECTION LIMIT"
 	case kind == domain.Transient && !isAnswer:
 		return "check that PostgreSQL is running and that DATABASE_URL points at it"
 	case isAnswer && classOf(answer.Code) == "XX": // internal error

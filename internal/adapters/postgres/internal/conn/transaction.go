@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pawldata/pawl/internal/domain"
@@ -50,14 +51,19 @@ func TransactLong(
 func TransactPipelined(
 	ctx context.Context, pool *pgxpool.Pool, op string,
 	first []Query, work func(ctx context.Context, tx pgx.Tx, progress func()) (last []Query, err error),
-) error {
+) (err error) {
 	ctx, progress, cancel := withProgress(ctx)
 	defer cancel()
 	connection, err := pool.Acquire(ctx)
 	if err != nil {
 		return Classify(op, replaceNoProgress(ctx, err))
 	}
-	defer connection.Release()
+	defer func() {
+		if isReadOnly(err) {
+			pool.Reset()
+		}
+		connection.Release()
+	}()
 	tx, err := begin(ctx, connection.Conn(), first)
 	if err != nil {
 		return Classify(op, replaceNoProgress(ctx, err))
@@ -71,6 +77,14 @@ func TransactPipelined(
 	}
 	progress()
 	return classifyCommit(commit(ctx, tx, last))
+}
+
+// isReadOnly reports whether err says that the server accepts no writes. After a failover the pool's connections may lead to a server that
+// stays read-only, while a new connection reaches the one that accepts writes.
+func isReadOnly(err error) bool {
+	const readOnlyTransaction = "25006"
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && answer.Code == readOnlyTransaction
 }
 
 // beginQuery sets the isolation level, because the role or the database may have another default. The fence needs statements that see what
