@@ -15,7 +15,8 @@ RETURNING *;
 --
 -- last_page_id is the greatest id in the ledger. has_open_letters reports whether the stream has an open dead letter that an event
 -- of the batch may supersede. repeated is the number, counted from 1, of the first page in the batch that repeats a page in the
--- ledger, in the same pass. It is 0 if no page does. OFFSET 0 makes the planner look up each page by the index.
+-- ledger, in the same pass, which ends at or before its start. It is 0 if no page does. A page that ends later is one that the pass has left
+-- by stepping back. OFFSET 0 makes the planner look up each page by the index.
 --
 -- If this statement waits for the row, its sub-queries do not see what was committed meanwhile. This does no harm, because only
 -- the holder of the claim adds pages, and the new ids are reserved after the wait. If another runner has moved the checkpoint meanwhile,
@@ -42,9 +43,10 @@ RETURNING ARRAY(
     WHERE l.stream = c.stream AND l.resolved_at IS NULL AND l.reason <> 'conflict' AND l.event_id IS NOT NULL
 ) AS has_open_letters, coalesce((
     SELECT min(g.number)
-    FROM ROWS FROM (unnest(@passes::bigint[]), unnest(@ids_hashes::bytea[])) WITH ORDINALITY AS g (pass, ids_hash, number)
+    FROM ROWS FROM (unnest(@passes::bigint[]), unnest(@starts::bigint[]), unnest(@ids_hashes::bytea[]))
+        WITH ORDINALITY AS g (pass, start, ids_hash, number)
     CROSS JOIN LATERAL (
-        SELECT FROM pages AS p WHERE p.ids_hash = g.ids_hash AND p.stream = c.stream AND p.pass = g.pass
+        SELECT FROM pages AS p WHERE p.ids_hash = g.ids_hash AND p.stream = c.stream AND p.pass = g.pass AND p.position <= g.start
         OFFSET 0
     ) AS earlier
 ), 0)::bigint AS repeated;
@@ -95,6 +97,15 @@ SELECT CASE WHEN held_until > t.now
             ELSE 0 END::bigint AS wait_ms
 FROM checkpoints, clock_timestamp() AS t (now)
 WHERE stream = @stream;
+
+-- name: CheckpointLeadsBack :one
+-- Reports whether a page of the checkpoint's pass began at the checkpoint's cursor and ends at or before its position. Then the API's cursors
+-- lead in a circle. The statement reads the ledger of the stream, once for each claim. A page without records proves nothing.
+SELECT EXISTS (
+    SELECT FROM checkpoints AS c
+    JOIN pages AS p ON p.stream = c.stream AND p.kind = 'page' AND p.pass = c.pass AND p.cursor_in = c.cursor
+    WHERE c.stream = @stream AND c.cursor <> '' AND p.position <= c.position AND p.received > 0
+)::boolean AS leads_back;
 
 -- name: CheckpointSource :one
 SELECT source_url FROM checkpoints WHERE stream = @stream;

@@ -73,7 +73,7 @@ LIMIT 20;
 
 -- name: InventoryChain :many
 -- Checks that seq grows by one from page to page, that the pass never decreases, and that each page follows its parent. The parent is the
--- page before it in the same pass.
+-- page before it in the same pass, or an ancestor of that page: then the pass has stepped back, because the API did not know the cursor.
 --
 -- A page's parent_seq must be the parent's seq. Its cursor_in must be the parent's cursor_out. Its position must be the parent's position
 -- plus its received records. The first page of a pass must have parent_seq 0 and no cursor_in, and its position must be its received
@@ -89,7 +89,9 @@ WITH moves AS (
     SELECT p.*,
            lag(p.seq, 1, 0::bigint) OVER before AS seq_before,
            lag(p.pass, 1, 1::bigint) OVER before AS pass_before,
-           CASE WHEN lag(p.kind) OVER before = 'page' AND lag(p.pass) OVER before = p.pass THEN lag(p.seq) OVER before ELSE 0 END AS follows
+           CASE WHEN lag(p.cursor_in) OVER (PARTITION BY p.pass, p.parent_seq ORDER BY p.seq) = p.cursor_in AND p.parent_seq <> 0
+               THEN p.parent_seq -- the pass has stepped back to the start of an earlier page
+               WHEN lag(p.kind) OVER before = 'page' AND lag(p.pass) OVER before = p.pass THEN lag(p.seq) OVER before ELSE 0 END AS follows
     FROM pages AS p
     WHERE p.stream = @stream AND p.kind IN ('page', 'reset')
     WINDOW before AS (ORDER BY p.seq, p.kind) -- a reset has the seq of the page before it

@@ -50,6 +50,24 @@ SELECT EXISTS (
     SELECT FROM pages AS p WHERE p.id >= @first_id AND (p.stream = @stream OR p.id = ANY(@ids::bigint[]))
 )::boolean AS has_greater;
 
+-- name: PageStepBack :one
+-- Returns where the page begins that is this number of pages before the end of the ledger: 1 is the last page, 2 is its parent, and so on. It
+-- returns no row if the pass has no such page, or if the page is the first one of its pass.
+WITH RECURSIVE back AS (
+    SELECT p.seq, p.parent_seq, p.cursor_in, p.position - p.received AS start, 1 AS step
+    FROM checkpoints AS c
+    JOIN pages AS p ON p.stream = c.stream AND p.kind = 'page' AND p.seq = c.seq
+    WHERE c.stream = @stream AND p.pass = @pass
+    UNION ALL
+    SELECT p.seq, p.parent_seq, p.cursor_in, p.position - p.received, b.step + 1
+    FROM back AS b
+    JOIN pages AS p ON p.stream = @stream AND p.kind = 'page' AND p.seq = b.parent_seq AND p.pass = @pass
+    WHERE b.step < @pages::bigint
+)
+SELECT b.parent_seq::bigint AS parent_seq, b.cursor_in::text AS cursor_in, b.start::bigint AS start_position
+FROM back AS b
+WHERE b.step = @pages::bigint AND b.cursor_in <> '';
+
 -- name: PageLatest :many
 -- Returns the last pages of the stream, the last one first.
 SELECT p.seq, p.pass, p.received, p.inserted, p.duplicate, p.parked, p.committed_at

@@ -16,13 +16,17 @@ type Position struct {
 	AnnouncedFirst  Total     // the first total that the API announced in this pass
 	AnnouncedLast   Total     // the latest total that the API announced in this pass; greater than AnnouncedFirst if the stream has grown
 	MaxAnnounced    int64     // the greatest total that the API announced during this run; no store keeps it
+
+	// ParentSeq is the seq of the page whose cursor led to Cursor, if the pass has stepped back to this position, see StepBack.
+	// Otherwise it is 0: then the last page before this position is the parent.
+	ParentSeq int64
 }
 
 // After returns the position after page.
 func (p Position) After(page Page) Position {
 	p.Offset += int64(len(page.Records))
 	p.MaxOffset = max(p.MaxOffset, p.Offset)
-	p.Cursor = page.Next
+	p.Cursor, p.ParentSeq = page.Next, 0
 	p.CursorExpiresAt = time.Time{}
 	if page.ExpiresIn > 0 && !page.Last {
 		p.CursorExpiresAt = page.Receipt.FetchedAt.Add(page.ExpiresIn)
@@ -48,6 +52,21 @@ func (p Position) NextPass() Position {
 
 // IsAtHead reports whether the next page is the first page of the stream.
 func (p Position) IsAtHead() bool { return p.Cursor == "" && !p.Done }
+
+// A PageStart is where a stored page begins.
+type PageStart struct {
+	ParentSeq int64 // the seq of the page whose cursor led to it
+	Offset    int64
+	Cursor    Cursor // never empty: the head of a pass is no PageStart
+}
+
+// StepBack returns the position at the start of a stored page of the same pass. The page is read again, because the API may return another
+// cursor with it. Its events then count as duplicates (I2).
+func (p Position) StepBack(start PageStart) Position {
+	p.Offset, p.Cursor, p.ParentSeq = start.Offset, start.Cursor, start.ParentSeq
+	p.CursorExpiresAt, p.Done = time.Time{}, false
+	return p
+}
 
 // PercentRead returns how much of the announced total is before the position, from 0 to 100. known is false without a total.
 func (p Position) PercentRead() (percent int64, known bool) {
@@ -106,6 +125,7 @@ type Checkpoint struct {
 	LastEventAt time.Time // when the last event of the last page with events occurred; zero if no page had an event
 	UpdatedAt   time.Time // when the checkpoint last moved
 	HeldUntil   time.Time // the rate limit allows no request before this time; only Claim sets it; zero if there is no hold
+	LeadsBack   bool      // a page of this pass that is before the position began at its cursor, so the cursor leads in a circle; only Claim sets it
 }
 
 // A CheckpointReset is the effect of a reset, which makes the next run read the stream from its first page, in a new pass. If Before is at

@@ -56,6 +56,7 @@ type Error struct {
 	Holder   Holder    // for Fenced, if Claim returned it: the state of the runner that holds the stream
 	ShortEnd bool      // for BadPage: the page is complete, but it ends its pass below the announced total
 	OtherAPI bool      // for BadPage: the answer has nothing of a page, so another API or a web site may have answered
+	Repeats  bool      // for BadPage: the page or its cursor leads back to earlier pages of its pass, so the cursor may be wrong
 	Status   int       // HTTP status of the API's answer; 0 if there was no complete answer
 	Err      error     // the cause, never nil
 }

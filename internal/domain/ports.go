@@ -39,7 +39,7 @@ type Decoder interface {
 }
 
 // An EventStore stores events together with the checkpoint of their stream. Each runner has its own EventStore. Only one
-// goroutine at a time may use it, but Hold may be called while another goroutine is in Commit or Checkpoint.
+// goroutine at a time may use it, but Hold and StepBack may be called while another goroutine is in Commit or Checkpoint.
 type EventStore interface {
 	// Claim makes this runner the only writer of the stream and returns the durable checkpoint. Each call makes a new claim
 	// with a new epoch and a new random token, even if this runner holds the stream already. The claim stays valid after ctx
@@ -77,7 +77,7 @@ type EventStore interface {
 	//
 	// Commit returns one of these kinds of error:
 	//   - Fenced or SetBack: the durable checkpoint is no longer b.Start, see [Checkpoint.CheckMove].
-	//   - BadPage: a page repeats an earlier page of its pass, or [EndEvidence.Check] returned BadPage for the end of the pass.
+	//   - BadPage: a page repeats an earlier page of its pass, one that ends at or before its start (Error.Repeats), or [EndEvidence.Check] returned BadPage for the end of the pass.
 	//   - Unconfirmed: [EndEvidence.Check] requires a second answer that confirms the end.
 	//   - TooManyRejects: a page has more than MaxParked rejects that were not parked before. A reject that is not stored
 	//     because of MaxOpenDeadLetters counts too.
@@ -96,6 +96,11 @@ type EventStore interface {
 	// the checkpoint has epoch 0. A transaction whose COMMIT was not answered may still lock the checkpoint. Then Checkpoint
 	// waits until that transaction ends. It returns Transient if the store's lock timeout passes first.
 	Checkpoint(ctx context.Context, stream StreamID) (Checkpoint, error)
+
+	// StepBack returns where the page begins that is this number of pages before the durable end of the stream: 1 is the last stored page, 2
+	// is its parent, and so on. It follows the ledger within the pass. It returns false if this leads to the head of the pass or to no page
+	// of the pass. It changes nothing, and it may be called while another goroutine is in Commit.
+	StepBack(ctx context.Context, stream StreamID, pass int64, pages int) (start PageStart, ok bool, err error)
 
 	// Hold records that the rate limit allows no request before until. The next Claim then reports this time in
 	// Checkpoint.HeldUntil. So a runner that starts before that time sends no request until then. A second call replaces

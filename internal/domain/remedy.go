@@ -15,7 +15,6 @@ const (
 	CorrectFormerAddress        // correct the URL that is given as the stream's former source URL
 	WaitLonger                  // run again later, or allow longer waits
 	OtherPageSize               // ask for pages of another size, or reset the checkpoint
-	StartOver                   // reset the checkpoint, so that the stream is read from its first page
 	LargerPages                 // allow larger pages, or ask for fewer records
 	AllowLongerOutage           // run again when the database works, or allow a longer outage
 	RetryLonger                 // run again later, or allow more time for a page

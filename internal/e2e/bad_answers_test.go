@@ -125,7 +125,7 @@ func TestWrongSettings(t *testing.T) {
 		{
 			name:     "no database server at the URL",
 			env:      settings(m.baseURL, secret, "postgres://u:"+secret+"@"+closedPort+"/db"),
-			wantCode: exitRetryLater, wantStderr: []string{closedPort, "stopped after 2 attempts", "DATABASE_URL"},
+			wantCode: exitRetryLater, wantStderr: []string{closedPort, "--max-outage", "DATABASE_URL"},
 		},
 		{
 			name:     "no database with the name",
@@ -144,7 +144,7 @@ func TestWrongSettings(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			stream := fmt.Sprintf("s%d", i) // each run has its own stream, since the runs share a database
-			p := start(t, tt.env, "pawl", "run", "--tries", "2", "--stream", stream)
+			p := start(t, tt.env, "pawl", "run", "--tries", "2", "--max-outage", "1s", "--stream", stream)
 			if code := p.wait(ctx); code != tt.wantCode {
 				t.Errorf("exit %d, want %d: %s", code, tt.wantCode, p.stderr.String())
 			}

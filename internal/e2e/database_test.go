@@ -133,10 +133,9 @@ func (d *database) checkLedger() {
 		(SELECT count(*) FROM events AS e WHERE e.page_id = p.id)`); wrong > 0 {
 		d.t.Errorf("pages with another number of events than their ledger row says: got %d, want 0", wrong)
 	}
-	if wrong := d.queryInt(`SELECT count(*) FROM (SELECT cursor_in, pass,
-		lag(cursor_out) OVER (PARTITION BY stream ORDER BY seq) AS cursor_before,
-		lag(pass) OVER (PARTITION BY stream ORDER BY seq) AS pass_before FROM pages WHERE kind = 'page') AS chain
-		WHERE pass = pass_before AND cursor_in <> cursor_before`); wrong > 0 {
+	if wrong := d.queryInt(`SELECT count(*) FROM pages AS p
+		LEFT JOIN pages AS parent ON parent.stream = p.stream AND parent.kind = 'page' AND parent.pass = p.pass AND parent.seq = p.parent_seq
+		WHERE p.kind = 'page' AND p.cursor_in IS DISTINCT FROM CASE p.parent_seq WHEN 0 THEN '' ELSE parent.cursor_out END`); wrong > 0 {
 		d.t.Errorf("pages that were not requested with the cursor of the page before: got %d, want 0", wrong)
 	}
 	if wrong := d.queryInt(`SELECT count(*) FROM pages AS p WHERE p.kind = 'page' AND p.parked <>

@@ -10,8 +10,8 @@ import (
 )
 
 // TestEarlyEnds checks that pawl notices an API that ends its stream too early or repeats a page. A run that exits with exitDone
-// must have stored everything. If the API always gives the wrong answer, the run must exit with exitData, and the next run,
-// with a correct API, must store the rest. All runs read pages of two records.
+// must have stored everything. If the API always gives the wrong answer, the run must exit with exitData, or with exitRetryLater if its
+// pages or cursors lead in a circle. The next run, with a correct API, must store the rest. All runs read pages of two records.
 func TestEarlyEnds(t *testing.T) {
 	t.Parallel()
 	events1And2, events3And4 := validEvents(4)[:2], validEvents(4)[2:] // the first and the second page
@@ -44,13 +44,22 @@ func TestEarlyEnds(t *testing.T) {
 		{
 			name: "a repeated page, always", events: 6,
 			script:   wrongPage{always: true, offset: 2, body: pageOf(6, cursorAt(4), events1And2...)}.script,
-			wantCode: exitData,
+			wantCode: exitRetryLater,
 		},
 		{
 			name: "the first page instead of the last, always", events: 4,
 			script:   wrongPage{always: true, offset: 2, body: lastPage(4, events1And2...)}.script,
-			wantCode: exitData,
+			wantCode: exitRetryLater,
 		},
+		{
+			name: "a cursor that leads in a circle, always", events: 8,
+			script:   wrongPage{always: true, offset: 4, body: pageOf(8, cursorAt(2), validEvents(6)[4:]...)}.script,
+			wantCode: exitRetryLater,
+		},
+		{
+			name: "a cursor that leads in a circle, in one pass", events: 8, script: leadInCircle, wantCode: exitDone,
+		},
+		{name: "a cursor that the API does not know", events: 8, script: forgetCursor, wantCode: exitDone},
 		{
 			name: "a cursor that expires at the announced total", events: 6, script: expireCursorAtTotal, wantCode: exitDone,
 		},
@@ -107,6 +116,34 @@ func expireCursorAtTotal(a *recordsAPI) answerScript {
 			return http.StatusBadRequest, `{"error":"Bad Request","message":"Cursor has expired","code":"CURSOR_EXPIRED"}`
 		}
 		return http.StatusOK, a.page(request, announced)
+	}
+}
+
+// leadInCircle returns a script whose page at offset 4 leads back to offset 2, until the list is read from its head again.
+func leadInCircle(*recordsAPI) answerScript {
+	passes := 0
+	return func(request pageRequest) (int, string) {
+		if request.offset == 0 {
+			passes++
+		}
+		if request.offset == 4 && passes == 1 {
+			return http.StatusOK, pageOf(8, cursorAt(2), validEvents(6)[4:]...)
+		}
+		return 0, ""
+	}
+}
+
+// forgetCursor returns a script that does not know the cursor of offset 6 until the page before it is asked for again.
+func forgetCursor(*recordsAPI) answerScript {
+	asked := 0
+	return func(request pageRequest) (int, string) {
+		if request.offset == 4 {
+			asked++
+		}
+		if request.offset == 6 && asked == 1 {
+			return http.StatusBadRequest, `{"error":"Bad Request","message":"Invalid cursor format","code":"CURSOR_INVALID_FORMAT"}`
+		}
+		return 0, ""
 	}
 }
 

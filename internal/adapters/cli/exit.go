@@ -110,8 +110,6 @@ func remedyText(r domain.Remedy) string {
 	case domain.OtherPageSize:
 		return "if the API returns events twice, use another --page-size; if each run ends so, start the stream over with " +
 			"`pawl checkpoint reset`"
-	case domain.StartOver:
-		return "if each run ends so, start the stream over with `pawl checkpoint reset`"
 	case domain.LargerPages:
 		return "if pages are that large, raise --max-page-bytes or lower --page-size"
 	case domain.FetchFaster:

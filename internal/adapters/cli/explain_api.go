@@ -65,9 +65,10 @@ func apiExplanations() []explanation {
 			remedy: "If pages are that large, raise --max-page-bytes, or lower --page-size to get smaller pages.",
 		},
 		{
-			code: domain.CodeAPIPageRepeated, exitCodes: []int{ExitData},
+			code: domain.CodeAPIPageRepeated, exitCodes: []int{ExitAgain},
 			cause: "The API sent the records of an earlier page again, or its cursor leads back to a place where it has been. A run that " +
-				"believed this would never end, or would miss records.",
+				"believed this would never end, or would miss records. pawl asks again, then steps back to earlier pages, then reads from the " +
+				"first page again. It ends only if three passes in a row got no further.",
 			remedy: "Run the command again later, because a cache may have answered. If the error stays, use another --page-size and tell " +
 				"the API's operator. If the API is repaired and each run still ends so, the stored cursor leads into a cycle: " +
 				"`pawl checkpoint reset` makes the next run read from the first page. It deletes no event.",
@@ -98,8 +99,9 @@ func apiExplanations() []explanation {
 		},
 		{
 			code: domain.CodeCursorLost, exitCodes: []int{ExitAgain},
-			cause: "The API no longer accepts the cursor of the next page, for example because it has expired. pawl then reads from the first " +
-				"page again by itself, and stored events count as duplicates. It ends only if several attempts got no further.",
+			cause: "The API no longer accepts the cursor of the next page. If it has expired, pawl reads from the first page again by itself. If " +
+				"the API does not know it, pawl first steps back to earlier pages. Stored events count as duplicates. A run ends only if three " +
+				"passes in a row got no further.",
 			remedy: "With the same settings it would end in the same way. Raise --page-size, up to 5000, so that fewer requests are needed. If " +
 				"it is 5000 already, set --rate-limit-delay-ms 0 or use a faster database. Nothing is lost.",
 		},

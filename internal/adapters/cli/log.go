@@ -108,8 +108,13 @@ func (o *logObserver) Waiting(w retry.Wait) {
 // WaitingToStore implements ingest.StoreObserver. It logs a wait as Waiting does.
 func (o *logObserver) WaitingToStore(w retry.Wait) { o.Waiting(w) }
 
-// PassStarted implements ingest.FetchObserver.
-func (o *logObserver) PassStarted(start domain.Position) {
+// CursorLost implements ingest.FetchObserver.
+func (o *logObserver) CursorLost(start domain.Position) {
+	if start.Cursor != "" {
+		o.log.Warn("the API does not know the cursor, or it leads in a circle: reading again from an earlier page; stored events count as duplicates",
+			"pass", start.Pass, "position", start.Offset)
+		return
+	}
 	o.log.Warn("the API no longer accepts the cursor: reading from the first page again; stored events count as duplicates",
 		"pass", start.Pass, "rereading", start.MaxOffset)
 }
@@ -166,9 +171,9 @@ func (all observers) WaitingToStore(w retry.Wait) {
 	}
 }
 
-func (all observers) PassStarted(start domain.Position) {
+func (all observers) CursorLost(start domain.Position) {
 	for _, o := range all {
-		o.PassStarted(start)
+		o.CursorLost(start)
 	}
 }
 

@@ -119,10 +119,10 @@ func (o *verifyObserver) Waiting(w retry.Wait) {
 // Fetching implements ingest.FetchObserver.
 func (o *verifyObserver) Fetching(from domain.Position) { o.walk.Fetching(from) }
 
-// PassStarted implements ingest.FetchObserver. A walk starts another pass only if the API has lost its cursor.
-func (o *verifyObserver) PassStarted(start domain.Position) {
+// CursorLost implements ingest.FetchObserver. A walk starts another pass only if the API has lost its cursor.
+func (o *verifyObserver) CursorLost(start domain.Position) {
 	o.session.log.Warn("the API no longer accepts the cursor: comparing from the first page again", "pass", start.Pass)
-	o.walk.PassStarted(withoutMaxOffset(start))
+	o.walk.CursorLost(withoutMaxOffset(start))
 }
 
 // withoutMaxOffset returns p without the maximum offset of earlier passes. With that offset, the tracker would report records as

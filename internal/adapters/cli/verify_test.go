@@ -276,7 +276,7 @@ func verifySlowly(_ context.Context, o cli.VerifyObserver) (verify.Report, error
 		position = next
 		if page == 2 {
 			position = position.NextPass()
-			o.PassStarted(position)
+			o.CursorLost(position)
 		}
 	}
 	time.Sleep(500 * time.Millisecond)

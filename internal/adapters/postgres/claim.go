@@ -44,7 +44,8 @@ func (s *Store) Claim(ctx context.Context, stream domain.StreamID, sourceURL str
 		if heldMs > 0 {
 			claimed.HeldUntil = time.Now().Add(time.Duration(heldMs) * time.Millisecond)
 		}
-		return nil
+		claimed.LeadsBack, err = q.CheckpointLeadsBack(ctx, stream.String())
+		return err
 	})
 	if err != nil { // an uncertain claim may be repeated, because a second claim only takes the next epoch
 		return domain.Checkpoint{}, fmt.Errorf("stream %s: %w", stream, conn.RetryUncertain(err))

@@ -191,9 +191,9 @@ func moveCheckpoint(ctx context.Context, q *dbsqlc.Queries, move dbsqlc.Checkpoi
 // moveParams returns the parameters that move the checkpoint from the start of the batch to the end of its last page.
 func moveParams(b domain.Batch) dbsqlc.CheckpointAdvanceParams {
 	end := b.LastPage().To
-	passes, hashes := make([]int64, len(b.Pages)), make([][]byte, len(b.Pages))
+	passes, starts, hashes := make([]int64, len(b.Pages)), make([]int64, len(b.Pages)), make([][]byte, len(b.Pages))
 	for i, page := range b.Pages {
-		passes[i], hashes[i] = page.To.Pass, page.IDsHash()
+		passes[i], starts[i], hashes[i] = page.To.Pass, page.From.Offset, page.IDsHash()
 	}
 	return dbsqlc.CheckpointAdvanceParams{
 		Stream:          b.Start.Stream.String(),
@@ -204,6 +204,7 @@ func moveParams(b domain.Batch) dbsqlc.CheckpointAdvanceParams {
 		FromPosition:    b.Start.Offset,
 		FromCursor:      string(b.Start.Cursor),
 		Passes:          passes,
+		Starts:          starts,
 		IdsHashes:       hashes,
 		NewIds:          int64(len(b.Pages)),
 		ToSeq:           b.TargetSeq(),
@@ -232,7 +233,8 @@ func lastEventAt(b domain.Batch) time.Time {
 // checkRepeats returns BadPage if a page of the batch has the same records as an earlier page of its pass. Such a page probably
 // comes from a cache, and its records would count twice towards the announced total.
 //
-// The earlier page may be in the batch or in the ledger. CheckpointAdvance has looked in the ledger: inLedger is the number, counted
+// The earlier page may be in the batch or in the ledger. A page at the same or a later place does not count: the pass has left it by stepping
+// back. CheckpointAdvance has looked in the ledger: inLedger is the number, counted
 // from 1, of the first page in the batch that repeats a page in the ledger. It is 0 if no page does.
 func checkRepeats(move dbsqlc.CheckpointAdvanceParams, inLedger int64) error {
 	type content struct {
@@ -240,22 +242,23 @@ func checkRepeats(move dbsqlc.CheckpointAdvanceParams, inLedger int64) error {
 		hash string
 	}
 	repeated := inLedger
-	seen := map[content]bool{}
+	starts := map[content]int64{} // the least offset at which a page with this content begins
 	for i, hash := range move.IdsHashes {
 		if hash == nil { // the page has no records
 			continue
 		}
 		page := content{move.Passes[i], string(hash)}
-		if seen[page] {
+		if start, isSeen := starts[page]; isSeen && start < move.Starts[i] {
 			repeated = int64(i) + 1
+		} else {
+			starts[page] = move.Starts[i]
 		}
-		seen[page] = true
 	}
 	if repeated == 0 {
 		return nil
 	}
 	return &domain.Error{
-		Kind: domain.BadPage, Code: domain.CodeAPIPageRepeated, Op: "store page",
+		Kind: domain.BadPage, Code: domain.CodeAPIPageRepeated, Op: "store page", Repeats: true,
 		Err:  fmt.Errorf("the API sent the records of an earlier page of this pass again (seq %d)", move.FromSeq+repeated),
 		Hint: "run it again later, since a cache may have answered", Remedy: domain.OtherPageSize,
 	}

@@ -51,8 +51,11 @@ func pageRow(b domain.Batch, index int, pageID int64, idsHash []byte, counts dom
 	page := b.Pages[index]
 	seq := b.Start.Seq + int64(index) + 1
 	parentSeq := seq - 1
-	if page.From.Cursor == "" { // the first page of a pass has no parent
+	switch {
+	case page.From.Cursor == "": // the first page of a pass has no parent
 		parentSeq = 0
+	case page.From.ParentSeq > 0: // the pass has stepped back
+		parentSeq = page.From.ParentSeq
 	}
 	return dbsqlc.PageInsertParams{
 		ID:          pageID,

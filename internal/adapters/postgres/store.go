@@ -124,6 +124,23 @@ func (s *Store) Hold(ctx context.Context, checkpoint domain.Checkpoint, until ti
 	return nil
 }
 
+// StepBack implements [domain.EventStore].
+func (s *Store) StepBack(ctx context.Context, stream domain.StreamID, pass int64, pages int) (start domain.PageStart, ok bool, err error) {
+	err = conn.Transact(ctx, s.pool, "step back", func(ctx context.Context, tx pgx.Tx) error {
+		row, err := dbsqlc.New(tx).PageStepBack(ctx, dbsqlc.PageStepBackParams{Stream: stream.String(), Pass: pass, Pages: int64(pages)})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		start = domain.PageStart{ParentSeq: row.ParentSeq, Offset: row.StartPosition, Cursor: domain.Cursor(row.CursorIn)}
+		ok = err == nil
+		return err
+	})
+	if err != nil {
+		return domain.PageStart{}, false, fmt.Errorf("stream %s: %w", stream, conn.RetryUncertain(err))
+	}
+	return start, ok, nil
+}
+
 // moveError returns the error of operation op, which did not find the checkpoint that the runner expected (I3). moveError reads the
 // durable checkpoint again and returns the error of [domain.Checkpoint.CheckMove]. If it now finds the expected checkpoint, another
 // transaction has changed the row in between, and the error is Transient.

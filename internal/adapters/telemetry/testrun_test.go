@@ -79,7 +79,7 @@ type silentObserver struct{}
 func (silentObserver) Claimed(domain.Checkpoint)                   {}
 func (silentObserver) Fetching(domain.Position)                    {}
 func (silentObserver) Storing(domain.Batch)                        {}
-func (silentObserver) PassStarted(domain.Position)                 {}
+func (silentObserver) CursorLost(domain.Position)                  {}
 func (silentObserver) Waiting(retry.Wait)                          {}
 func (silentObserver) WaitingToStore(retry.Wait)                   {}
 func (silentObserver) Committed(domain.Batch, domain.CommitResult) {}

@@ -1,10 +1,6 @@
 package ingest
 
-import (
-	"fmt"
-
-	"github.com/pawldata/pawl/internal/domain"
-)
+import "github.com/pawldata/pawl/internal/domain"
 
 // A cycleDetector detects cursors that form a cycle (Brent's algorithm). It saves only one cursor and compares each later cursor
 // with the saved one, so it needs constant memory. After 1, 2, 4, 8 and so on steps it saves another cursor. So it detects a
@@ -25,18 +21,4 @@ func (d cycleDetector) advance(next domain.Cursor) cycleDetector {
 		return d
 	}
 	return cycleDetector{saved: next, limit: max(1, 2*d.limit)}
-}
-
-// cycleError returns the BadPage error of cursors that form a cycle. A run that began in the middle of a pass may have begun inside the
-// cycle, because an earlier run has stored a cursor of it. Then each further run fails in the same way until the cursor expires.
-func (f *fetcher) cycleError(offset int64) error {
-	err := &domain.Error{
-		Kind: domain.BadPage, Code: domain.CodeAPIPageRepeated, Op: opFetch,
-		Err:  fmt.Errorf("after %d records the API's cursor leads back to where it has been", offset),
-		Hint: "run it again later",
-	}
-	if f.resumed {
-		err.Remedy = domain.StartOver
-	}
-	return err
 }

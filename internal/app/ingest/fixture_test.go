@@ -207,8 +207,8 @@ func (l *observerLog) WaitingToStore(w retry.Wait) {
 	l.record("WaitingToStore", func() { l.waits = append(l.waits, w) })
 }
 
-func (l *observerLog) PassStarted(position domain.Position) {
-	l.record("PassStarted", func() { l.passes = append(l.passes, position) })
+func (l *observerLog) CursorLost(position domain.Position) {
+	l.record("CursorLost", func() { l.passes = append(l.passes, position) })
 }
 
 func (l *observerLog) Committed(_ domain.Batch, res domain.CommitResult) {

@@ -17,10 +17,6 @@ const (
 	// maxEmptyPages is the greatest number of pages in a row that may have no record. Some pages may be empty, but an API that
 	// returns more empty pages in a row has a fault.
 	maxEmptyPages = 100
-
-	// maxUselessPasses is the number of useless passes in a row that end a run. A pass is useless if it loses its cursor before
-	// it reaches a new record.
-	maxUselessPasses = 3
 )
 
 // A fetcher fetches the pages of a stream, from one position to the end of a pass. It waits if the rate limit refuses a request or
@@ -31,9 +27,8 @@ type fetcher struct {
 	observer    FetchObserver
 	pageSize    int  // the number of records to ask for in one page
 	knownStream bool // the stream has records, even if the fetcher begins at the head
-	resumed     bool // the fetcher began behind a stored page, and not at the head
 	hold        holdSaver
-	passes      passLimit
+	recovery    recovery
 	traffic     domain.Traffic // counts all requests of this fetcher so far
 	fetching    time.Duration  // the time that all requests of this fetcher took so far
 	next        *request       // the request for the page that pages yields next
@@ -51,8 +46,8 @@ type fetchedPage struct {
 func newFetcher(
 	source domain.EventSource, observer FetchObserver, policy retry.Policy, pageSize int, start domain.Position, heldUntil time.Time,
 ) *fetcher {
-	f := &fetcher{source: source, policy: policy, observer: observer, pageSize: pageSize, resumed: !start.IsAtHead()}
-	f.passes.maxOffset = start.MaxOffset
+	f := &fetcher{source: source, policy: policy, observer: observer, pageSize: pageSize}
+	f.recovery.maxOffset = start.MaxOffset
 	f.hold.lastEnd = heldUntil
 	f.next = f.newRequest(start)
 	f.next.refetchReason = heldError(heldUntil)
@@ -60,8 +55,8 @@ func newFetcher(
 }
 
 // pages yields the pages from the next request on, in order (I6), until the end of the pass. If the API no longer accepts the
-// cursor, pages begins a new pass at the head of the stream. Records that are stored already are then received again and count as
-// duplicate (I2). If pages yields an error, the iteration ends.
+// cursor, or the cursor leads in a circle, pages steps back to an earlier page or begins a new pass at the head of the stream, see recovery.
+// Records that are stored already are then received again and count as duplicate (I2). If pages yields an error, the iteration ends.
 //
 // A consumer that does not accept a page calls refetch. If this is the page that pages yielded last, the iteration then continues with
 // another answer to the same request. For an earlier page, the consumer must first end the iteration, and then call pages again.
@@ -71,10 +66,7 @@ func (f *fetcher) pages(ctx context.Context) iter.Seq2[fetchedPage, error] {
 			r := f.next
 			page, err := f.fetch(ctx, r)
 			if isCursorLost(err) {
-				err = f.passes.allowNext(r.position, err)
-				if err == nil {
-					f.next = f.newRequest(r.position.NextPass())
-					f.observer.PassStarted(f.next.position)
+				if err = f.recover(ctx, r, err); err == nil {
 					continue
 				}
 			}
@@ -89,6 +81,20 @@ func (f *fetcher) pages(ctx context.Context) iter.Seq2[fetchedPage, error] {
 			}
 		}
 	}
+}
+
+// recover makes pages go on elsewhere after the cursor of the request r was lost. It returns a final error if that cannot help.
+func (f *fetcher) recover(ctx context.Context, r *request, lost error) error {
+	next, err := f.recovery.next(ctx, r.position, lost)
+	if err != nil {
+		return err
+	}
+	f.next = f.newRequest(next)
+	if domain.KindOf(r.refetchReason) == domain.RateLimited { // no request was sent yet, and the limit still forbids one
+		f.next.refetchReason = r.refetchReason
+	}
+	f.observer.CursorLost(next)
+	return nil
 }
 
 // needsOtherAnswer reports whether err, an error of the store, means that a page must be fetched again.
@@ -128,6 +134,7 @@ type request struct {
 	cycle         cycleDetector  // detects cycles of cursors in this pass
 	emptyPages    int            // the number of empty pages in a row just before this page
 
+	lost          error    // the reason for which the cursor is not even tried; nil if it is
 	refetchReason error    // the error that made the consumer call refetch, or the hold at the start; nil if there is none
 	end           *endPage // the answers in a row that ended the pass, up to the last answer; nil if the last answer did not end it
 	otherAPI      int      // the number of answers that had nothing of a page
@@ -258,6 +265,9 @@ func (r *request) takeRefetchReason() error {
 
 // fetch makes attempts to fetch a page, with waits between them, until one succeeds or the error is final.
 func (f *fetcher) fetch(ctx context.Context, r *request) (domain.Page, error) {
+	if r.lost != nil {
+		return domain.Page{}, r.lost
+	}
 	for {
 		page, err := f.attempt(ctx, r)
 		if err == nil {
@@ -297,17 +307,24 @@ func (f *fetcher) attempt(ctx context.Context, r *request) (domain.Page, error) 
 	}
 	isEmpty := len(page.Records) == 0 && !page.Last
 	if isEmpty && r.emptyPages >= maxEmptyPages {
-		return domain.Page{}, badPageError(domain.CodeAPIBadPage, "%d pages in a row without a record, and no end", r.emptyPages+1)
+		return domain.Page{}, badPageError("%d pages in a row without a record, and no end", r.emptyPages+1)
 	}
 	if r.cycle.isCycle(page.Next) {
 		offset := r.position.After(page).Offset
-		return domain.Page{}, f.cycleError(offset)
+		return domain.Page{}, repeatsError("after %d records the API's cursor leads back to where it has been", offset)
 	}
 	return page, nil
 }
 
-func badPageError(code domain.Code, format string, args ...any) error {
-	return &domain.Error{Kind: domain.BadPage, Code: code, Op: opFetch, Err: fmt.Errorf(format, args...)}
+func badPageError(format string, args ...any) error {
+	return &domain.Error{Kind: domain.BadPage, Code: domain.CodeAPIBadPage, Op: opFetch, Err: fmt.Errorf(format, args...)}
+}
+
+// repeatsError returns the BadPage error of a page that leads back to earlier pages of its pass.
+func repeatsError(format string, args ...any) error {
+	return &domain.Error{
+		Kind: domain.BadPage, Code: domain.CodeAPIPageRepeated, Op: opFetch, Repeats: true, Err: fmt.Errorf(format, args...),
+	}
 }
 
 // countRequest counts a request with the result err, unless the source did not send the request.
@@ -337,38 +354,4 @@ func (f *fetcher) wait(ctx context.Context, cursorExpiresAt time.Time, wait retr
 	err := wait.Sleep(ctx)
 	f.traffic.Waited += time.Since(began)
 	return err
-}
-
-// isCursorLost reports whether err says that the API no longer accepts the cursor. It does not look at the time at which the cursor
-// should expire, because only the API knows whether it still accepts the cursor.
-func isCursorLost(err error) bool {
-	kind := domain.KindOf(err)
-	return kind == domain.CursorExpired || kind == domain.CursorInvalid
-}
-
-// A passLimit ends a run if several passes in a row lose their cursor before they reach a new record. Without it, a run
-// whose cursors expire too soon would read the same pages without end.
-type passLimit struct {
-	maxOffset int64 // the greatest offset that any pass has reached
-	started   bool  // this run has begun another pass; the pass in which the run started never counts as useless
-	useless   int   // the number of passes in a row that did not get beyond maxOffset
-}
-
-// allowNext returns nil if one more pass may begin after the cursor at a position was lost. Otherwise it returns a final
-// error of the same kind as lost.
-func (l *passLimit) allowNext(position domain.Position, lost error) error {
-	switch {
-	case position.MaxOffset > l.maxOffset:
-		l.maxOffset, l.useless = position.MaxOffset, 0
-	case l.started:
-		l.useless++
-	}
-	l.started = true
-	if l.useless < maxUselessPasses {
-		return nil
-	}
-	return &domain.Error{
-		Kind: domain.KindOf(lost), Code: domain.CodeCursorLost, Op: opFetch, Remedy: domain.FetchFaster,
-		Err: fmt.Errorf("%d passes in a row lost their cursor and got no further than %d records: %w", l.useless, l.maxOffset, lost),
-	}
 }

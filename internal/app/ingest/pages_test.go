@@ -99,13 +99,6 @@ func TestFetch_Retries(t *testing.T) {
 			want:    domaintest.NoError,
 		},
 		{
-			name: "five cursors that lead back to an earlier page are final",
-			answers: append([]domaintest.Answer{page(9, "a", "1"), page(9, "b", "2"), page(9, "a", "3")},
-				slices.Repeat([]domaintest.Answer{page(9, "b", "2").NotAccepted()}, maxTries)...),
-			traffic: domain.Traffic{Requests: 3 + maxTries, Retries: maxTries - 1, Waited: backoffOfAllTries},
-			want:    domain.BadPage,
-		},
-		{
 			name: "one cursor that leads back to an earlier page",
 			answers: []domaintest.Answer{
 				page(4, "a", "1"), page(4, "b", "2"), page(4, "a", "3"),
@@ -138,13 +131,6 @@ func TestFetch_Retries(t *testing.T) {
 			answers: []domaintest.Answer{page(3, "a", "1"), page(3, "b", "1").NotAccepted(), page(3, "b", "2"), lastPage(3, "3")},
 			traffic: domain.Traffic{Requests: 4, Retries: 1, Waited: firstBackoff},
 			want:    domaintest.NoError,
-		},
-		{
-			name: "five pages that repeat the page before are final",
-			answers: append([]domaintest.Answer{page(3, "a", "1")},
-				slices.Repeat([]domaintest.Answer{page(3, "b", "1").NotAccepted()}, maxTries)...),
-			traffic: domain.Traffic{Requests: 1 + maxTries, Retries: maxTries - 1, Waited: backoffOfAllTries},
-			want:    domain.BadPage,
 		},
 		{
 			name:    "six ends that differ from each other are final",

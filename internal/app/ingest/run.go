@@ -56,9 +56,9 @@ type FetchObserver interface {
 	Fetching(position domain.Position)
 	// Waiting is called before each wait for the API. w.Err is the reason for the wait.
 	Waiting(w retry.Wait)
-	// PassStarted is called when the API no longer accepts the cursor, so that a new pass begins at the head of the stream. The last
-	// pages of the pass before it may not be stored yet.
-	PassStarted(position domain.Position)
+	// CursorLost is called when the API no longer accepts the cursor, or the cursor leads in a circle. Reading goes on at position: at the
+	// head of a new pass, or at an earlier page of the same pass. The last pages before the lost cursor may not be stored yet.
+	CursorLost(position domain.Position)
 }
 
 // A StoreObserver is notified of each step of claiming a stream and of storing its pages.
@@ -138,6 +138,10 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 	}
 	fetcher := newFetcher(r.source, r.observer, r.opts.Retry, r.opts.PageSize, start, claimed.HeldUntil)
 	fetcher.hold.save = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, claimed, until) }
+	fetcher.recovery.stepBack = r.stepBack
+	if claimed.LeadsBack {
+		fetcher.next.lost = errLeadsBack()
+	}
 	prefetcher := newPrefetcher(fetcher, r.decode, r.opts.MaxBufferBytes)
 	prefetcher.maxTotal = r.opts.MaxPages
 	defer sum.addFetching(fetcher, prefetcher)

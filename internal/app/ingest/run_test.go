@@ -262,7 +262,7 @@ func TestRun_ObserverCalls(t *testing.T) {
 		}
 		want := []string{
 			"Fetching", "Storing", "WaitingToStore", "Storing", "Committed", // the first page, whose first commit fails
-			"Fetching", "PassStarted", // the API no longer accepts the cursor
+			"Fetching", "CursorLost", // the API no longer accepts the cursor
 			"Fetching", "Storing", "Committed", // the first page again
 			"Fetching", "Waiting", "Fetching", "Storing", "Committed", // the last page, whose first request fails
 		}

@@ -55,8 +55,8 @@ func (s *States) Waiting(w retry.Wait) {
 	s.next.Waiting(w)
 }
 
-// PassStarted implements FetchObserver.
-func (s *States) PassStarted(position domain.Position) { s.next.PassStarted(position) }
+// CursorLost implements FetchObserver.
+func (s *States) CursorLost(position domain.Position) { s.next.CursorLost(position) }
 
 // Storing implements StoreObserver. An attempt does not end the state in which the database is away; only success does.
 func (s *States) Storing(batch domain.Batch) {

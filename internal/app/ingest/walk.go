@@ -70,7 +70,7 @@ type yieldedPages struct {
 // returns the error of [domain.EndEvidence.Check].
 func (y *yieldedPages) check(page domain.DecodedPage) error {
 	if page.From.Pass == y.pass && y.hashes[string(page.IDsHash())] {
-		return badPageError(domain.CodeAPIPageRepeated,
+		return repeatsError(
 			"after %d records the API answered with those of an earlier page of this pass", page.From.Offset)
 	}
 	if page.To.Done {

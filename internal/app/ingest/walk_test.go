@@ -107,7 +107,7 @@ func TestWalk_RepeatedPage(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		source      *domaintest.ScriptedSource
-		wantOffsets []int64 // nil if the walk must end with BadPage
+		wantOffsets []int64 // nil if the walk must end with CursorInvalid
 	}{
 		{
 			name:        "a page repeats once",
@@ -116,7 +116,7 @@ func TestWalk_RepeatedPage(t *testing.T) {
 		},
 		{
 			name:        "a page repeats in every answer",
-			source:      newSixRecords().At("2", repeatAnswer(firstPageAgain)...),
+			source:      newSixRecords().Always("2", firstPageAgain),
 			wantOffsets: nil,
 		},
 		{
@@ -141,7 +141,7 @@ func TestWalk_RepeatedPage(t *testing.T) {
 				walk := newWalk(t, tt.source, ingest.WalkOptions{})
 				if tt.wantOffsets == nil {
 					_, err := runWalk(walk)
-					domaintest.CheckKind(t, err, domain.BadPage)
+					domaintest.CheckKind(t, err, domain.CursorInvalid)
 					return
 				}
 				if got := offsets(t, walk); !slices.Equal(got, tt.wantOffsets) {

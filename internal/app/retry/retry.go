@@ -250,14 +250,13 @@ func (b *Budget) givesUpAt() time.Time {
 	return b.began.Add(b.policy.MaxTime + b.waited - b.waitedBefore)
 }
 
-// timeError returns the final error after the time of the policy has passed. It keeps the kind, the code and the hint of err.
+// timeError returns the final error after the time of the policy has passed. It keeps what err says, except its remedy.
 func (b *Budget) timeError(err error, now time.Time, failures int) error {
 	failing := now.Sub(b.began) - (b.waited - b.waitedBefore)
-	return &domain.Error{
-		Kind: domain.KindOf(err), Code: domain.CodeOf(err),
-		Op:   fmt.Sprintf("stopped after %s and %d attempts", failing.Round(time.Second), failures),
-		Hint: domain.HintOf(err), Remedy: cmp.Or(b.policy.Remedy, domain.RemedyOf(err)), Err: err,
-	}
+	final := *domain.AsError(err)
+	final.Code, final.Hint, final.Remedy = domain.CodeOf(err), domain.HintOf(err), cmp.Or(b.policy.Remedy, domain.RemedyOf(err))
+	final.Op, final.Err = fmt.Sprintf("stopped after %s and %d attempts", failing.Round(time.Second), failures), err
+	return &final
 }
 
 // countFailure counts a failed attempt. It returns the number of such failures so far, and the greatest number of attempts.

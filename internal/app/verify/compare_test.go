@@ -70,8 +70,8 @@ func (r *fakeRows) Unreturned(context.Context, domain.StreamID) (domain.Finding,
 // A walkRecorder is a recorder (verify_test.go) that also observes walks.
 type walkRecorder struct{ recorder }
 
-func (*walkRecorder) Fetching(domain.Position)    {}
-func (*walkRecorder) PassStarted(domain.Position) {}
+func (*walkRecorder) Fetching(domain.Position)   {}
+func (*walkRecorder) CursorLost(domain.Position) {}
 
 // pageSize is the number of records in a page of a clean stream. The cursor "2" is therefore the cursor of the second page, see
 // [domaintest.NewCleanStream].

@@ -69,6 +69,7 @@ func page(from domain.Position, numbers ...byte) domain.DecodedPage {
 	}
 	p.To.Offset += int64(len(numbers))
 	p.To.MaxOffset = max(p.To.MaxOffset, p.To.Offset)
+	p.To.ParentSeq = 0
 	p.To.Cursor = domain.Cursor(fmt.Sprintf("after %d of pass %d", p.To.Offset, from.Pass))
 	p.Receipt = domain.Receipt{
 		RequestID: "req", Status: 200, Bytes: 99, FetchedAt: time.Now(),

@@ -134,6 +134,10 @@ func (s *MemStore) Claim(ctx context.Context, stream domain.StreamID, sourceURL 
 	if until := s.db.heldUntil[stream]; time.Now().Before(until) {
 		checkpoint.HeldUntil = until
 	}
+	checkpoint.LeadsBack = slices.ContainsFunc(s.db.ledger, func(row LedgerRow) bool {
+		isBefore := row.Pass == checkpoint.Pass && row.Position <= checkpoint.Offset && row.Counts.Received > 0
+		return row.Stream == stream.String() && row.Kind == "page" && isBefore && row.CursorIn == checkpoint.Cursor && row.CursorIn != ""
+	})
 	return checkpoint, nil
 }
 
@@ -153,6 +157,25 @@ func (d *MemDatabase) checkpoint(stream domain.StreamID) domain.Checkpoint {
 		return checkpoint
 	}
 	return domain.Checkpoint{Stream: stream}
+}
+
+// StepBack implements domain.EventStore.
+func (s *MemStore) StepBack(_ context.Context, stream domain.StreamID, pass int64, pages int) (start domain.PageStart, ok bool, err error) {
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	seq := s.db.checkpoint(stream).Seq
+	for ; pages > 0; pages-- {
+		i := slices.IndexFunc(s.db.ledger, func(row LedgerRow) bool {
+			return row.Stream == stream.String() && row.Kind == "page" && row.Seq == seq && row.Pass == pass
+		})
+		if i < 0 || s.db.ledger[i].CursorIn == "" {
+			return domain.PageStart{}, false, nil
+		}
+		row := s.db.ledger[i]
+		start = domain.PageStart{ParentSeq: row.ParentSeq, Offset: row.Position - row.Counts.Received, Cursor: row.CursorIn}
+		seq = row.ParentSeq
+	}
+	return start, true, nil
 }
 
 // Hold implements domain.EventStore.
@@ -185,7 +208,10 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 		pageID := s.db.nextPageID()
 		counts, err := s.db.store(stream, pageID, page)
 		if err == nil && s.db.isRepeated(stream, page) {
-			err = newError(domain.BadPage, "commit", "the page repeats an earlier page of its pass")
+			err = &domain.Error{
+				Kind: domain.BadPage, Code: domain.CodeAPIPageRepeated, Op: "commit", Repeats: true,
+				Err: errors.New("the page repeats an earlier page of its pass"),
+			}
 		}
 		if err != nil {
 			undo()
@@ -200,7 +226,7 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 			TraceID: page.Receipt.TraceID, IDsHash: string(page.IDsHash()), EndAccepted: page.End.AcceptedShort(page.To),
 		})
 		checkpoint.Position = page.To
-		checkpoint.MaxAnnounced = 0 // no store keeps it
+		checkpoint.MaxAnnounced, checkpoint.ParentSeq = 0, 0 // no store keeps them
 		if n := len(page.Events); n > 0 {
 			checkpoint.LastEventAt = page.Events[n-1].OccurredAt
 		}
@@ -217,11 +243,11 @@ func (s *MemStore) Commit(ctx context.Context, b domain.Batch) (domain.CommitRes
 	return res, nil
 }
 
-// isRepeated reports whether the ledger has a page of the same pass with the same records.
+// isRepeated reports whether the ledger has a page of the same pass with the same records, which ends at or before the start of the page.
 func (d *MemDatabase) isRepeated(stream domain.StreamID, page domain.DecodedPage) bool {
 	hash := string(page.IDsHash())
 	return hash != "" && slices.ContainsFunc(d.ledger, func(row LedgerRow) bool {
-		return row.Stream == stream.String() && row.Pass == page.To.Pass && row.IDsHash == hash
+		return row.Stream == stream.String() && row.Pass == page.To.Pass && row.IDsHash == hash && row.Position <= page.From.Offset
 	})
 }
 
@@ -250,10 +276,13 @@ func isEventStored(l *memLetter) bool {
 	return r != nil && (r.How == domain.ResolvedAsSuperseded || r.How == domain.ResolvedAsDuplicate)
 }
 
-// parentSeq returns the seq of the page's parent: the page before it in its pass. It returns 0 for the first page of a pass.
+// parentSeq returns the seq of the page's parent: the page whose cursor led to it. It returns 0 for the first page of a pass.
 func parentSeq(page domain.DecodedPage, seq int64) int64 {
-	if page.From.Cursor == "" {
+	switch {
+	case page.From.Cursor == "":
 		return 0
+	case page.From.ParentSeq > 0:
+		return page.From.ParentSeq
 	}
 	return seq - 1
 }

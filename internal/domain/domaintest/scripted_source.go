@@ -90,7 +90,8 @@ func Hang() Answer { return Answer{Hangs: true} }
 // A ScriptedSource is a domain.EventSource with prepared answers. To answer a request, it tries these in order:
 //  1. the next answer that At has added for the request's cursor,
 //  2. the next answer of the script,
-//  3. a page of the clean stream, if the source was made by NewCleanStream.
+//  3. the answer that Always has set for the request's cursor,
+//  4. a page of the clean stream, if the source was made by NewCleanStream.
 //
 // It passes the SourceChecks and is safe for concurrent use.
 //
@@ -107,6 +108,7 @@ type ScriptedSource struct {
 	mu        sync.Mutex
 	script    []Answer
 	forCursor map[domain.Cursor][]Answer // the answers that At has added
+	always    map[domain.Cursor]Answer   // the answers that Always has set
 	expected  []domain.Cursor            // the next request must have one of these cursors; nil if it may have any
 	heldUntil time.Time                  // when the last refusal ends
 	requests  []domain.PageRequest
@@ -165,6 +167,18 @@ func (s *ScriptedSource) At(cursor domain.Cursor, answers ...Answer) *ScriptedSo
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forCursor[cursor] = append(s.forCursor[cursor], answers...)
+	return s
+}
+
+// Always sets the answer to requests with this cursor for which no other answer is left, and returns s. After this call, each request may
+// have any cursor.
+func (s *ScriptedSource) Always(cursor domain.Cursor, answer Answer) *ScriptedSource {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.always == nil {
+		s.always = map[domain.Cursor]Answer{}
+	}
+	s.always[cursor], s.expected = answer, nil
 	return s
 }
 
@@ -240,7 +254,9 @@ func (s *ScriptedSource) send(req domain.PageRequest) (Answer, error) {
 			Kind: domain.Unknown, Op: opScript, Err: fmt.Errorf("the script has no answer left for cursor %q", req.Cursor),
 		}
 	}
-	s.expected = s.nextCursors(req, answer)
+	if s.always == nil {
+		s.expected = s.nextCursors(req, answer)
+	}
 	if answer.Kind == domain.Unknown { // a page, or no answer at all
 		return answer, nil
 	}
@@ -276,6 +292,9 @@ func (s *ScriptedSource) takeAnswer(req domain.PageRequest) (Answer, bool) {
 	if len(s.script) > 0 {
 		answer := s.script[0]
 		s.script = s.script[1:]
+		return answer, true
+	}
+	if answer, ok := s.always[req.Cursor]; ok {
 		return answer, true
 	}
 	if s.clean != nil {

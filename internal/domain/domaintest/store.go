@@ -57,6 +57,8 @@ func StoreChecks() []Check[StoreUnderTest] {
 		{"the checkpoint has the token of the newest claim", checkCheckpointToken},
 
 		{"a page that repeats an earlier one of its pass is a bad page", checkRepeatedPage},
+		{"stepping back follows the ledger within the pass", checkStepBack},
+		{"a claim reports a cursor that leads back", checkLeadsBack},
 		{"an end is checked against the stored rows", checkEnds},
 		{"a record that was parked and then stored counts once for an end", checkEndAfterSuperseded},
 		{"an end needs a confirmation if another stream uses the table", checkEndInSharedTable},

@@ -2,6 +2,7 @@ package domaintest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,7 +17,8 @@ func checkRepeatedPage(ctx context.Context, db StoreUnderTest) error {
 		return err
 	}
 	rejectPage := func(from domain.Position) domain.DecodedPage { return addRejects(page(from), reject(3, "bad")) }
-	first, err := store.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 1, 2), rejectPage(checkpoint.Position)))
+	firstPage := page(checkpoint.Position, 1, 2)
+	first, err := store.Commit(ctx, batch(checkpoint, firstPage, rejectPage(firstPage.To)))
 	if err != nil {
 		return err
 	}
@@ -25,11 +27,14 @@ func checkRepeatedPage(ctx context.Context, db StoreUnderTest) error {
 		"the last committed page":           {rejectPage(checkpoint.Position)},
 		"an earlier committed page":         {page(checkpoint.Position, 1, 2)},
 		"a committed page in another order": {page(checkpoint.Position, 2, 1)},
-		"another page of the same batch":    {page(checkpoint.Position, 4), page(checkpoint.Position, 4)},
+		"another page of the same batch":    chainPages(checkpoint.Position, [][]byte{{4}, {4}}),
 	} {
 		_, err = store.Commit(ctx, batch(checkpoint, pages...))
 		if err := wantKind(err, domain.BadPage); err != nil {
 			return fmt.Errorf("repeated %s: %w", repeated, err)
+		}
+		if !domain.AsError(err).Repeats {
+			return fmt.Errorf("repeated %s: got %w, want Repeats", repeated, err)
 		}
 	}
 	if err := wantStored(ctx, db, 1, 2); err != nil {
@@ -41,6 +46,108 @@ func checkRepeatedPage(ctx context.Context, db StoreUnderTest) error {
 		page(checkpoint.Position), page(checkpoint.Position), // empty pages may repeat
 		page(checkpoint.NextPass(), 1, 2))) // another pass may have the same page
 	return err
+}
+
+// checkStepBack commits four pages of which one is empty, asks where they begin, and then reads the third and the fourth page once more, as
+// a pass does that has stepped back. Such pages repeat no earlier page.
+func checkStepBack(ctx context.Context, db StoreUnderTest) error {
+	store, checkpoint, err := openAndClaim(ctx, db)
+	if err != nil {
+		return err
+	}
+	want := func(pages int, want domain.PageStart, wantOK bool) error {
+		got, ok, err := store.StepBack(ctx, checkpoint.Stream, checkpoint.Pass, pages)
+		if err != nil {
+			return err
+		}
+		if got != want || ok != wantOK {
+			return fmt.Errorf("%d pages back from seq %d: got %+v, %t; want %+v, %t", pages, checkpoint.Seq, got, ok, want, wantOK)
+		}
+		return nil
+	}
+	if err := want(1, domain.PageStart{}, false); err != nil {
+		return fmt.Errorf("without a page: %w", err)
+	}
+	pages := chainPages(checkpoint.Position, [][]byte{{1, 2}, {}, {3}, {4, 5}})
+	res, err := store.Commit(ctx, batch(checkpoint, pages...))
+	if err != nil {
+		return err
+	}
+	checkpoint = res.Checkpoint
+	startOf := func(i int, parentSeq int64) domain.PageStart {
+		return domain.PageStart{ParentSeq: parentSeq, Offset: pages[i].From.Offset, Cursor: pages[i].From.Cursor}
+	}
+	third := startOf(2, 2)
+	if err := errors.Join(
+		want(1, startOf(3, 3), true), want(2, third, true), want(3, startOf(1, 1), true),
+		want(4, domain.PageStart{}, false), want(99, domain.PageStart{}, false), // the head
+	); err != nil {
+		return err
+	}
+	again := checkpoint.Position.StepBack(third)
+	rereadThird := page(again, 3)
+	rereadFourth := page(rereadThird.To, 4, 5)
+	res, err = store.Commit(ctx, batch(checkpoint, rereadThird, rereadFourth))
+	if err != nil {
+		return fmt.Errorf("the pages that are read again: %w", err)
+	}
+	if err := wantCounts(res.Counts, domain.Counts{Received: 3, Duplicate: 3}); err != nil {
+		return err
+	}
+	checkpoint = res.Checkpoint
+	if checkpoint.Position != rereadFourth.To {
+		return fmt.Errorf("got position %+v, want %+v", checkpoint.Position, rereadFourth.To)
+	}
+	if err := errors.Join(
+		want(1, domain.PageStart{ParentSeq: 5, Offset: rereadFourth.From.Offset, Cursor: rereadFourth.From.Cursor}, true),
+		want(2, third, true), want(3, startOf(1, 1), true), // the pages that were left are not on the way
+	); err != nil {
+		return err
+	}
+	_, err = store.Commit(ctx, batch(checkpoint, page(checkpoint.Position, 3)))
+	return wantKind(err, domain.BadPage) // the page repeats an ancestor
+}
+
+// checkLeadsBack checks that a claim reports a cursor at which an earlier page of the pass began, but not a cursor at which a page began that
+// the pass has left by stepping back.
+func checkLeadsBack(ctx context.Context, db StoreUnderTest) error {
+	store, checkpoint, err := openAndClaim(ctx, db)
+	if err != nil {
+		return err
+	}
+	pages := chainPages(checkpoint.Position, [][]byte{{1}, {2}, {3}})
+	secondStart := domain.PageStart{ParentSeq: 1, Offset: pages[1].From.Offset, Cursor: pages[1].From.Cursor}
+	rereadSecond := page(pages[2].To.StepBack(secondStart), 2) // its next cursor is that of the third page
+	fourth := withCursor(page(rereadSecond.To, 3), pages[1].From.Cursor)
+	nextPass := chainPages(fourth.To.NextPass(), [][]byte{{1}, {2}, {3}})
+	nextPass[2].To.Cursor = pages[1].From.Cursor
+	for _, step := range []struct {
+		name  string
+		pages []domain.DecodedPage
+		want  bool
+	}{
+		{name: "a new cursor", pages: pages, want: false},
+		{name: "the cursor of a page that was left by stepping back", pages: []domain.DecodedPage{rereadSecond}, want: false},
+		{name: "the cursor of the second page", pages: []domain.DecodedPage{fourth}, want: true},
+		{name: "the cursor of the second page in the next pass", pages: nextPass, want: false},
+	} {
+		if _, err := store.Commit(ctx, batch(checkpoint, step.pages...)); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+		if checkpoint, err = store.Claim(ctx, checkpoint.Stream, sourceURL); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+		if checkpoint.LeadsBack != step.want {
+			return fmt.Errorf("%s: got LeadsBack %t, want %t", step.name, checkpoint.LeadsBack, step.want)
+		}
+	}
+	return nil
+}
+
+// withCursor returns the page with another cursor of the next page.
+func withCursor(p domain.DecodedPage, next domain.Cursor) domain.DecodedPage {
+	p.To.Cursor = next
+	return p
 }
 
 // withTotal returns the page after the API has announced this total, and no other total, in the page's pass.

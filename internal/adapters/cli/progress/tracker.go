@@ -121,8 +121,8 @@ func (t *Tracker) Waiting(w retry.Wait) {
 	t.updateFetching(func(now time.Time) { t.beginWait(&t.fetching, w, now) })
 }
 
-// PassStarted implements ingest.FetchObserver.
-func (t *Tracker) PassStarted(start domain.Position) {
+// CursorLost implements ingest.FetchObserver.
+func (t *Tracker) CursorLost(start domain.Position) {
 	t.updateFetching(func(time.Time) {
 		t.fetching.state = Fetching
 		t.position = start

@@ -273,7 +273,7 @@ func TestTrackerClaimed(t *testing.T) {
 			if s := tracker.Snapshot(time.Now()); s != tt.want || s.Rereading() != tt.rereads {
 				t.Errorf("%s: got %+v, re-reading %v; want %+v, re-reading %v", tt.name, s, s.Rereading(), tt.want, tt.rereads)
 			}
-			tracker.PassStarted(domain.Position{Pass: 2, MaxOffset: 7})
+			tracker.CursorLost(domain.Position{Pass: 2, MaxOffset: 7})
 			if s := tracker.Snapshot(time.Now()); s.Offset != 0 || !s.Rereading() {
 				t.Errorf("%s: got %+v at the start of the next pass, want offset 0 and re-reading", tt.name, s)
 			}
@@ -281,14 +281,14 @@ func TestTrackerClaimed(t *testing.T) {
 	}
 }
 
-// TestTrackerPassStarted_WhilePagesWait checks that a page of the former pass that is stored after the start of the next pass does not
+// TestTrackerCursorLost_WhilePagesWait checks that a page of the former pass that is stored after the start of the next pass does not
 // change the position.
-func TestTrackerPassStarted_WhilePagesWait(t *testing.T) {
+func TestTrackerCursorLost_WhilePagesWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		run := newSimulation(noLimit)
 		run.readPages(2)
-		run.PassStarted(run.position.NextPass())
+		run.CursorLost(run.position.NextPass())
 		run.readPage() // the last page of the former pass
 		if s := run.snapshotNow(); s.Offset != 0 || !s.Rereading() {
 			t.Errorf("got %+v, want offset 0 and re-reading", s)

@@ -35,9 +35,10 @@ RETURNING ARRAY(
     WHERE l.stream = c.stream AND l.resolved_at IS NULL AND l.reason <> 'conflict' AND l.event_id IS NOT NULL
 ) AS has_open_letters, coalesce((
     SELECT min(g.number)
-    FROM ROWS FROM (unnest($19::bigint[]), unnest($20::bytea[])) WITH ORDINALITY AS g (pass, ids_hash, number)
+    FROM ROWS FROM (unnest($19::bigint[]), unnest($20::bigint[]), unnest($21::bytea[]))
+        WITH ORDINALITY AS g (pass, start, ids_hash, number)
     CROSS JOIN LATERAL (
-        SELECT FROM pages AS p WHERE p.ids_hash = g.ids_hash AND p.stream = c.stream AND p.pass = g.pass
+        SELECT FROM pages AS p WHERE p.ids_hash = g.ids_hash AND p.stream = c.stream AND p.pass = g.pass AND p.position <= g.start
         OFFSET 0
     ) AS earlier
 ), 0)::bigint AS repeated
@@ -63,6 +64,7 @@ type CheckpointAdvanceParams struct {
 	FromCursor      string
 	NewIds          int64
 	Passes          []int64
+	Starts          []int64
 	IdsHashes       [][]byte
 }
 
@@ -78,7 +80,8 @@ type CheckpointAdvanceRow struct {
 //
 // last_page_id is the greatest id in the ledger. has_open_letters reports whether the stream has an open dead letter that an event
 // of the batch may supersede. repeated is the number, counted from 1, of the first page in the batch that repeats a page in the
-// ledger, in the same pass. It is 0 if no page does. OFFSET 0 makes the planner look up each page by the index.
+// ledger, in the same pass, which ends at or before its start. It is 0 if no page does. A page that ends later is one that the pass has left
+// by stepping back. OFFSET 0 makes the planner look up each page by the index.
 //
 // If this statement waits for the row, its sub-queries do not see what was committed meanwhile. This does no harm, because only
 // the holder of the claim adds pages, and the new ids are reserved after the wait. If another runner has moved the checkpoint meanwhile,
@@ -104,6 +107,7 @@ func (q *Queries) CheckpointAdvance(ctx context.Context, arg CheckpointAdvancePa
 		arg.FromCursor,
 		arg.NewIds,
 		arg.Passes,
+		arg.Starts,
 		arg.IdsHashes,
 	)
 	var i CheckpointAdvanceRow
@@ -307,6 +311,23 @@ func (q *Queries) CheckpointHold(ctx context.Context, arg CheckpointHoldParams) 
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const checkpointLeadsBack = `-- name: CheckpointLeadsBack :one
+SELECT EXISTS (
+    SELECT FROM checkpoints AS c
+    JOIN pages AS p ON p.stream = c.stream AND p.kind = 'page' AND p.pass = c.pass AND p.cursor_in = c.cursor
+    WHERE c.stream = $1 AND c.cursor <> '' AND p.position <= c.position AND p.received > 0
+)::boolean AS leads_back
+`
+
+// Reports whether a page of the checkpoint's pass began at the checkpoint's cursor and ends at or before its position. Then the API's cursors
+// lead in a circle. The statement reads the ledger of the stream, once for each claim. A page without records proves nothing.
+func (q *Queries) CheckpointLeadsBack(ctx context.Context, stream string) (bool, error) {
+	row := q.db.QueryRow(ctx, checkpointLeadsBack, stream)
+	var leads_back bool
+	err := row.Scan(&leads_back)
+	return leads_back, err
 }
 
 const checkpointLock = `-- name: CheckpointLock :one

@@ -234,6 +234,44 @@ func (q *Queries) PageReserveMany(ctx context.Context, pages int64) ([]int64, er
 	return items, nil
 }
 
+const pageStepBack = `-- name: PageStepBack :one
+WITH RECURSIVE back AS (
+    SELECT p.seq, p.parent_seq, p.cursor_in, p.position - p.received AS start, 1 AS step
+    FROM checkpoints AS c
+    JOIN pages AS p ON p.stream = c.stream AND p.kind = 'page' AND p.seq = c.seq
+    WHERE c.stream = $2 AND p.pass = $3
+    UNION ALL
+    SELECT p.seq, p.parent_seq, p.cursor_in, p.position - p.received, b.step + 1
+    FROM back AS b
+    JOIN pages AS p ON p.stream = $2 AND p.kind = 'page' AND p.seq = b.parent_seq AND p.pass = $3
+    WHERE b.step < $1::bigint
+)
+SELECT b.parent_seq::bigint AS parent_seq, b.cursor_in::text AS cursor_in, b.start::bigint AS start_position
+FROM back AS b
+WHERE b.step = $1::bigint AND b.cursor_in <> ''
+`
+
+type PageStepBackParams struct {
+	Pages  int64
+	Stream string
+	Pass   int64
+}
+
+type PageStepBackRow struct {
+	ParentSeq     int64
+	CursorIn      string
+	StartPosition int64
+}
+
+// Returns where the page begins that is this number of pages before the end of the ledger: 1 is the last page, 2 is its parent, and so on. It
+// returns no row if the pass has no such page, or if the page is the first one of its pass.
+func (q *Queries) PageStepBack(ctx context.Context, arg PageStepBackParams) (PageStepBackRow, error) {
+	row := q.db.QueryRow(ctx, pageStepBack, arg.Pages, arg.Stream, arg.Pass)
+	var i PageStepBackRow
+	err := row.Scan(&i.ParentSeq, &i.CursorIn, &i.StartPosition)
+	return i, err
+}
+
 const pageTotals = `-- name: PageTotals :one
 SELECT c.stream, c.source_url, c.epoch, c.seq, c.pass, c.position, c.furthest, c.cursor, c.cursor_expires_at, c.done, c.announced_first, c.announced_last, c.received, c.inserted, c.duplicate, c.parked, c.last_event_at, c.updated_at, c.token, c.held_until, l.pages, l.requests, l.retries, l.rate_limited, l.waited_ms, l.elapsed_ms
 FROM checkpoints AS c
