@@ -96,6 +96,7 @@ func newOptions(s cli.Settings, options cli.RunOptions, client *datasync.Client)
 	return ingest.Options{
 		Stream: s.Stream, SourceURL: client.SourceURL(), PageSize: s.PageSize, MaxRejectRatio: s.RejectRatio,
 		NewPass: options.NewPass, AcceptShortEnd: options.AcceptShortEnd, Retry: options.Retry, Outage: options.Outage, MaxBufferBytes: s.MaxBuffer, MaxPages: options.MaxPages,
+		MaxTime: options.MaxTime, Grace: s.Grace,
 	}
 }
 

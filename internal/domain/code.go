@@ -74,6 +74,7 @@ const (
 	CodeOutputFailed     Code = "output-failed"
 	CodeStopped          Code = "stopped"
 	CodePageLimitReached Code = "page-limit-reached"
+	CodeTimeLimitReached Code = "time-limit-reached"
 	CodeBug              Code = "bug"
 )
 

@@ -45,11 +45,11 @@ func exitCode(err error) int {
 }
 
 // writeError writes to stderr, in one line, what failed, what the user can do, and the code that `pawl help` explains. If a signal
-// stopped the command, the line says so in place of err. If the command was asked to stop, by a signal or by --max-pages, stopHint is
+// stopped the command, the line says so in place of err. If the command was asked to stop, by a signal, --max-pages or --for, stopHint is
 // what the user can do.
 func writeError(stderr io.Writer, s Settings, err error, stopHint string) {
 	switch {
-	case errors.Is(err, ingest.ErrMaxPages):
+	case errors.Is(err, ingest.ErrMaxPages), errors.Is(err, ingest.ErrMaxTime):
 		asked := *domain.AsError(err)
 		asked.Hint = stopHint
 		err = &asked

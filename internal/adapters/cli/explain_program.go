@@ -55,6 +55,11 @@ func programExplanations() []explanation {
 			remedy: "Run `pawl run` again: it continues after the last page stored. Without --max-pages it runs until the stream is complete.",
 		},
 		{
+			code: domain.CodeTimeLimitReached, exitCodes: []int{ExitAgain},
+			cause:  "The run has taken as long as --for allows, and the stream is not complete.",
+			remedy: "Run `pawl run` again: it continues after the last page stored. Without --for it runs until the stream is complete.",
+		},
+		{
 			code: domain.CodeBug, exitCodes: []int{ExitBug},
 			cause: "pawl met an error that it does not know, or found its own counts wrong. The page in hand is stored whole or not at all.",
 			remedy: "Report it as a bug, with the message, the output of `pawl version` and, if you can, the log with --log-level debug. " +

@@ -50,6 +50,8 @@ func notComplete(pages int64, read string, err error) string {
 	switch stoppedBy(err) {
 	case stoppedByMaxPages:
 		return fmt.Sprintf("not complete: stopped after %s as asked, %s", quantity(pages, "page", "pages"), read)
+	case stoppedByMaxTime:
+		return "not complete: stopped when its time was over, as asked, " + read
 	case stoppedBySignal:
 		return "not complete: stopped by a signal, " + read
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/progress"
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
@@ -14,20 +15,22 @@ import (
 )
 
 type runCommand struct {
-	NewPass        bool `name:"new-pass" help:"Read a complete stream from the head again. Stored events count as duplicates."`
-	AcceptShortEnd bool `name:"accept-short-end" help:"Accept an end below the announced total, if two answers in a row report it."`
-	MaxPages       int  `name:"max-pages" placeholder:"N" help:"Stop after this many pages, with exit code 3 if the stream is not complete. 0 is no limit."`
-	DryRun         bool `name:"dry-run" help:"Read and decode pages from the head, and say what a run would store. It uses no database."`
-	JSON           bool `name:"json" help:"Print the summary as one JSON object."`
+	NewPass        bool          `name:"new-pass" help:"Read a complete stream from the head again. Stored events count as duplicates."`
+	AcceptShortEnd bool          `name:"accept-short-end" help:"Accept an end below the announced total, if two answers in a row report it."`
+	MaxPages       int           `name:"max-pages" placeholder:"N" help:"Stop after this many pages, with exit code 3 if the stream is not complete. 0 is no limit."`
+	For            time.Duration `name:"for" placeholder:"TIME" help:"Stop after this time, like 10m, with exit code 3 if the stream is not complete. 0 is no limit."`
+	DryRun         bool          `name:"dry-run" help:"Read and decode pages from the head, and say what a run would store. It uses no database."`
+	JSON           bool          `name:"json" help:"Print the summary as one JSON object."`
 }
 
 // RunOptions are what one run needs besides the Settings.
 type RunOptions struct {
-	NewPass        bool         // --new-pass
-	MaxPages       int          // --max-pages
-	AcceptShortEnd bool         // --accept-short-end
-	Retry          retry.Policy // for the API, made from the settings
-	Outage         retry.Policy // for the database, made from the settings
+	NewPass        bool          // --new-pass
+	MaxPages       int           // --max-pages
+	MaxTime        time.Duration // --for
+	AcceptShortEnd bool          // --accept-short-end
+	Retry          retry.Policy  // for the API, made from the settings
+	Outage         retry.Policy  // for the database, made from the settings
 	// Warn reports a problem that does not stop the run. It may be called from any goroutine.
 	Warn func(problem string, cause error)
 }
@@ -45,6 +48,12 @@ func (c *runCommand) Run(s *session) error {
 	if c.MaxPages < 0 {
 		return settings.Invalid("--max-pages", fmt.Sprintf("%d should be 0 or more", c.MaxPages))
 	}
+	if c.For < 0 {
+		return settings.Invalid("--for", fmt.Sprintf("%s should be 0 or more", c.For))
+	}
+	if c.DryRun && c.For > 0 {
+		return settings.Invalid("--for", "it has no effect with --dry-run; use --max-pages")
+	}
 	if c.DryRun {
 		return c.dryRun(s)
 	}
@@ -59,7 +68,7 @@ func (c *runCommand) Run(s *session) error {
 	tracker := progress.NewTracker(c.NewPass)
 	observer := observers{&logObserver{log: s.log, newPass: c.NewPass, live: s.showsLiveLine()}, tracker}
 	warn := func(problem string, cause error) { s.log.Warn(problem, "why", cause.Error()) }
-	options := RunOptions{NewPass: c.NewPass, MaxPages: c.MaxPages, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Outage: s.outage(), Warn: warn}
+	options := RunOptions{NewPass: c.NewPass, MaxPages: c.MaxPages, MaxTime: c.For, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Outage: s.outage(), Warn: warn}
 	runner, release, err := s.wiring.Runner(s.ctx, s.settingsFor(db), options, observer)
 	if err != nil {
 		return err
@@ -90,6 +99,7 @@ func (s *session) ingest(db Database, runner Runner, observer observers, tracker
 // What can ask a run to stop.
 const (
 	stoppedByMaxPages = "max-pages"
+	stoppedByMaxTime  = "for"
 	stoppedBySignal   = "signal"
 )
 
@@ -98,6 +108,8 @@ func stoppedBy(err error) string {
 	switch {
 	case errors.Is(err, ingest.ErrMaxPages):
 		return stoppedByMaxPages
+	case errors.Is(err, ingest.ErrMaxTime):
+		return stoppedByMaxTime
 	case domain.KindOf(err) == domain.Stopped:
 		return stoppedBySignal
 	}

@@ -27,7 +27,7 @@ type summaryJSON struct {
 	WaitedSeconds  float64 `json:"waited_seconds"`  // time spent waiting before requests and commits
 	ElapsedSeconds float64 `json:"elapsed_seconds"` // time from start to end
 
-	StoppedBy string     `json:"stopped_by,omitempty"` // what asked the run to stop: max-pages or signal
+	StoppedBy string     `json:"stopped_by,omitempty"` // what asked the run to stop: max-pages, for or signal
 	Times     *timesJSON `json:"times,omitempty"`      // how long each kind of work took; only in pawl run
 }
 

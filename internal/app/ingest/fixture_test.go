@@ -48,6 +48,7 @@ func newFixture() *fixture {
 	f.opts = ingest.Options{
 		Stream: stream, SourceURL: sourceURL, PageSize: 2,
 		Retry:  retry.Policy{Tries: maxTries, MaxWait: time.Hour, Jitter: func() float64 { return 1 }},
+		Grace:  10 * time.Second,
 		Outage: retry.Policy{MaxTime: maxOutage, Jitter: func() float64 { return 1 }, Remedy: domain.AllowLongerOutage},
 	}
 	return f

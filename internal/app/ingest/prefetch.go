@@ -29,6 +29,7 @@ const (
 type prefetcher struct {
 	fetcher *fetcher
 	decode  decodeFunc
+	grace   time.Duration // how long pages are decoded after the run was asked to stop
 	waiting waitingPages
 
 	stop     func()           // ends both goroutines and waits for their end
@@ -70,9 +71,9 @@ type rejectedPage struct {
 
 // newPrefetcher returns a prefetcher. Up to maxBytes of pages may wait to be stored, and the first page of any size. If maxBytes is
 // 0, the prefetcher fetches a page only after the page before it is stored.
-func newPrefetcher(fetcher *fetcher, decode decodeFunc, maxBytes int64) *prefetcher {
+func newPrefetcher(fetcher *fetcher, decode decodeFunc, maxBytes int64, grace time.Duration) *prefetcher {
 	return &prefetcher{
-		fetcher: fetcher, decode: decode, waiting: waitingPages{maxBytes: maxBytes, changed: make(chan struct{}, 1)},
+		fetcher: fetcher, decode: decode, grace: grace, waiting: waitingPages{maxBytes: maxBytes, changed: make(chan struct{}, 1)},
 		maxPages: 1,
 	}
 }
@@ -215,10 +216,10 @@ func (p *prefetcher) refetch(ctx context.Context) {
 }
 
 // start starts both goroutines. They end after the last page of the pass, after an error, or when stop is called. If ctx ends, the
-// pages that were fetched before are still decoded, for at most decodeGrace.
+// pages that were fetched before are still decoded, within the grace time.
 func (p *prefetcher) start(ctx context.Context) {
 	fetchCtx, stopFetching := context.WithCancel(ctx)
-	decodeCtx, stopDecoding := withGrace(ctx, decodeGrace)
+	decodeCtx, stopDecoding := withGrace(ctx, p.grace)
 	const capacity = maxPagesAhead + 1 // the pages that may wait and an error, so that no goroutine ever waits to send
 	allowed := p.pagesAllowed()
 	fetched := make(chan fetchResult, capacity)

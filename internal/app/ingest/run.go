@@ -34,12 +34,21 @@ type Options struct {
 	// takes it for as large as the page before. The first page that waits may have any size. If MaxBufferBytes is 0, Run fetches a page only after the page before it is stored.
 	MaxBufferBytes int64
 
-	MaxPages int // Run stops after this many pages; 0 if there is no limit
+	MaxPages int           // Run stops after this many pages; 0 if there is no limit
+	MaxTime  time.Duration // Run stops after this time; 0 if there is no limit
+
+	// Grace is the greatest time for which Run decodes and stores pages after it was asked to stop. A transaction that is not committed then
+	// is rolled back.
+	Grace time.Duration
 }
 
 // ErrMaxPages is wrapped by the error of a run that has stored MaxPages pages and is not at the end of the pass. The error's kind is
 // domain.Stopped.
 var ErrMaxPages = errors.New("as asked")
+
+// ErrMaxTime is wrapped by the error of a run that was stopped by MaxTime and is not at the end of the pass. The error's kind is
+// domain.Stopped.
+var ErrMaxTime = errors.New("as asked, when its time was over")
 
 // An Observer is notified of each step of a run. Run calls the methods of FetchObserver from one goroutine, and the methods of
 // StoreObserver from another one, because it fetches a page while it stores earlier pages. Each goroutine calls its methods in order and
@@ -109,8 +118,9 @@ func New(
 // the next batch. Otherwise Run commits the same batch again. If another runner has claimed the stream, Run returns
 // domain.Fenced. If the database was set back to an earlier state, Run returns domain.SetBack.
 //
-// When ctx ends, Run ends a wait at once, stores the pages that it has fetched, and then returns domain.Stopped. After the end of ctx it
-// decodes for at most decodeGrace, and commits for at most commitGrace (store.go). Of each page, either all is stored or nothing.
+// When ctx ends, Run ends a wait at once, stores the pages that it has fetched, and then returns domain.Stopped. It does so for at most
+// Options.Grace after the end of ctx. Of each page, either all is stored or nothing. When Options.MaxTime is over, Run does the same, and
+// returns an error that wraps ErrMaxTime.
 //
 // The summary describes the run even if Run returns an error. If it is unknown whether the last pages were committed, the
 // summary does not count them. If Run could not claim the stream, the summary's pass is 0.
@@ -122,11 +132,30 @@ func New(
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	sum := summary{Summary: domain.Summary{Stream: r.opts.Stream}, began: time.Now()}
 	r.outage = r.opts.Outage.Budget()
+	ctx, cancel := limitTime(ctx, r.opts.MaxTime)
+	defer cancel()
 	checkpoint, err := r.claim(ctx)
 	if err == nil {
 		checkpoint, err = r.readPass(ctx, checkpoint, &sum)
 	}
+	if domain.KindOf(err) == domain.Stopped && errors.Is(context.Cause(ctx), ErrMaxTime) {
+		err = maxTimeError(r.opts.MaxTime, checkpoint)
+	}
 	return sum.endAt(checkpoint), err
+}
+
+// limitTime returns a context that ends with the cause ErrMaxTime after the time limit, or never by itself if limit is 0. The caller must
+// call cancel.
+func limitTime(ctx context.Context, limit time.Duration) (limited context.Context, cancel func()) {
+	limited, end := context.WithCancelCause(ctx)
+	if limit == 0 {
+		return limited, func() { end(nil) }
+	}
+	timer := time.AfterFunc(limit, func() { end(ErrMaxTime) })
+	return limited, func() {
+		timer.Stop()
+		end(nil)
+	}
 }
 
 // readPass reads the stream from the claimed checkpoint to the end of the pass. It returns the checkpoint after the last page that is
@@ -142,10 +171,10 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 	if claimed.LeadsBack {
 		fetcher.next.lost = errLeadsBack()
 	}
-	prefetcher := newPrefetcher(fetcher, r.decode, r.opts.MaxBufferBytes)
+	prefetcher := newPrefetcher(fetcher, r.decode, r.opts.MaxBufferBytes, r.opts.Grace)
 	prefetcher.maxTotal = r.opts.MaxPages
 	defer sum.addFetching(fetcher, prefetcher)
-	commitCtx, cancel := withGrace(ctx, commitGrace)
+	commitCtx, cancel := withGrace(ctx, r.opts.Grace)
 	defer cancel()
 
 	checkpoint := claimed
@@ -178,14 +207,26 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 
 // maxPagesError returns the error of a run that has stored its last page before the end of the pass.
 func maxPagesError(pages int, checkpoint domain.Checkpoint) error {
-	read := fmt.Sprintf("%d records read", checkpoint.Offset)
-	if percent, known := checkpoint.PercentRead(); known {
-		read = fmt.Sprintf("%d %% read", percent)
-	}
 	return &domain.Error{
 		Kind: domain.Stopped, Code: domain.CodePageLimitReached, Op: fmt.Sprintf("stopped after page %d of this run", pages),
-		Err: fmt.Errorf("%w, %s", ErrMaxPages, read),
+		Err: fmt.Errorf("%w, %s", ErrMaxPages, readBefore(checkpoint)),
 	}
+}
+
+// maxTimeError returns the error of a run that was stopped by its time limit.
+func maxTimeError(limit time.Duration, checkpoint domain.Checkpoint) error {
+	return &domain.Error{
+		Kind: domain.Stopped, Code: domain.CodeTimeLimitReached, Op: fmt.Sprintf("stopped after %s", limit),
+		Err: fmt.Errorf("%w, %s", ErrMaxTime, readBefore(checkpoint)),
+	}
+}
+
+// readBefore returns in words how much of the stream is before the checkpoint.
+func readBefore(checkpoint domain.Checkpoint) string {
+	if percent, known := checkpoint.PercentRead(); known {
+		return fmt.Sprintf("%d %% read", percent)
+	}
+	return fmt.Sprintf("%d records read", checkpoint.Offset)
 }
 
 // release lets later pages use the memory of a stored batch again. Nothing may use the batch after this call.
@@ -213,10 +254,6 @@ func newBatch(start domain.Checkpoint, pages, next []decodedPage) domain.Batch {
 // minRejects is the least number of rejects with which a page can stop the run because of MaxRejectRatio. Fewer rejects do not
 // show that the API has changed, even if the page is so small that their ratio is high.
 const minRejects = 10
-
-// decodeGrace is the greatest time for which Run decodes after ctx has ended. A page that is slow to decode must not delay the end of the
-// run for longer.
-const decodeGrace = 10 * time.Second
 
 // decode decodes a page, so that each record is an event or a reject (I1). It also sets how many dead letters the page may add, and how
 // far the end of its pass can be trusted. It returns TooManyRejects if the page has too many rejects, and Stopped if ctx ends first.

@@ -202,11 +202,10 @@ func (d slowDecoder) Decode(r domain.Record) (domain.Event, []domain.Drift, erro
 	return d.LineDecoder.Decode(r)
 }
 
-// TestRun_CancelledWhileDecoding checks that a page is stored if its decoding takes at most ten seconds after the end of ctx. If the
+// TestRun_CancelledWhileDecoding checks that a page is stored if its decoding takes at most the grace time after the end of ctx. If the
 // decoding takes longer, the run must stop at the next record and store nothing of the page.
 func TestRun_CancelledWhileDecoding(t *testing.T) {
 	t.Parallel()
-	const decodeGrace = 10 * time.Second // as in the package
 	tests := []struct {
 		name       string
 		payloads   []string
@@ -218,6 +217,7 @@ func TestRun_CancelledWhileDecoding(t *testing.T) {
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFixture()
+			f.opts.Grace = 10 * time.Second
 			ctx, cancel := context.WithCancel(t.Context())
 			source := newScript(t, page(6, "a", tt.payloads...)).during(1, cancel) // ctx ends during the first request
 			began := time.Now()
@@ -225,7 +225,7 @@ func TestRun_CancelledWhileDecoding(t *testing.T) {
 			if domain.KindOf(err) != domain.Stopped || sum.Inserted != tt.wantStored {
 				t.Errorf("%s: got %d stored, error %v; want %d stored, Stopped", tt.name, sum.Inserted, err, tt.wantStored)
 			}
-			const limit = decodeGrace + timePerRecord // decoding stops only between two records
+			limit := f.opts.Grace + timePerRecord // decoding stops only between two records
 			if took := time.Since(began); took >= limit {
 				t.Errorf("%s: the run stopped after %s, want less than %s", tt.name, took, limit)
 			}

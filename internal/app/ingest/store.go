@@ -80,9 +80,6 @@ func (r *Runner) stepBack(ctx context.Context, pass int64, pages int) (start dom
 	return start, ok, err
 }
 
-// commitGrace is the greatest time for which Run commits after ctx has ended.
-const commitGrace = 90 * time.Second
-
 // commit stores the batch that follows the checkpoint. If ctx ends, commit makes no further attempt. The current attempt continues until
 // commitCtx ends, so that the batch is committed or rolled back. If a COMMIT got no answer, commit reads the durable checkpoint before it
 // tries again (invariant I4, see package domain).

@@ -36,6 +36,7 @@ type Settings struct {
 	MaxOutage   time.Duration // how long the database may be away
 	Download    bool          // PostgreSQL may be downloaded without a question
 	Migrate     string        // one of the Migrate… constants
+	Grace       time.Duration // how long a run goes on storing after it was asked to stop
 	Stream      domain.StreamID
 
 	Progress  string // one of the Progress… constants
@@ -95,6 +96,7 @@ func (v Values) Check(origins Origins) (Settings, error) {
 		MigrateURL:   v.MigrateURL,
 		Download:     v.Download == "yes",
 		Migrate:      c.choice("migrate", v.Migrate),
+		Grace:        c.duration("grace", v.Grace),
 		Stream:       domain.StreamID{Source: v.Stream},
 		Progress:     c.choice("progress", v.Progress),
 		LogFormat:    c.choice("log-format", v.LogFormat),

@@ -31,6 +31,7 @@ type Values struct {
 	Download        string `group:"database" kong:"-" setting:"PAWL_DOWNLOAD" help:"yes lets pawl download PostgreSQL for embedded:DIR if this machine has none. Otherwise pawl asks on a terminal, and refuses elsewhere."`
 	MaxOutage       string `group:"database" name:"max-outage" setting:"PAWL_MAX_OUTAGE" default:"5m" placeholder:"TIME" help:"How long a run tries again while the database is away: it is stopped, starting, read-only, full, out of connections or cut off. The time begins with the first failure, and ends when something is stored."`
 	Migrate         string `group:"database" name:"migrate" setting:"PAWL_MIGRATE" default:"auto" choices:"auto,check,off" placeholder:"MODE" help:"What a run does about the schema first: auto updates it, check stops the run if the schema is not up to date, off only refuses the schema of a newer version."`
+	Grace           string `group:"database" name:"grace" setting:"PAWL_GRACE" default:"10s" placeholder:"TIME" help:"How long a run that is asked to stop stores pages that it has fetched. What is not committed then is rolled back, and fetched again by the next run."`
 	Stream          string `group:"database" name:"stream" setting:"PAWL_STREAM" default:"datasync" placeholder:"NAME" help:"The stream's name. Each stream has its own checkpoint."`
 
 	EnvFile   string `group:"output" name:"env-file" placeholder:"FILE" help:"A file of NAME=value lines. The environment prevails over it. Default .env, if it exists."`
