@@ -141,7 +141,8 @@ type reportJSON struct {
 	Pages         int64       `json:"pages"`          // the number of page rows in the ledger
 	Events        int64       `json:"events"`         // the number of stored events
 	Parked        int64       `json:"parked"`         // the number of records that are open or discarded dead letters
-	Sound         bool        `json:"sound"`          // no check found a difference
+	Finished      bool        `json:"finished"`       // all checks were made
+	Sound         bool        `json:"sound"`          // all checks were made, and none found a difference
 	Checks        []checkJSON `json:"checks"`         // the checks that were made
 	Announced     *int64      `json:"announced"`      // the total that the API announced when the last pass began; null if it announced none
 	AnnouncedLast *int64      `json:"announced_last"` // the total that the API announced with the last page; null if it announced none
@@ -177,13 +178,13 @@ type differenceJSON struct {
 	OtherValue string `json:"found,omitempty"`      // the value that it should equal
 }
 
-// writeReportJSON writes the report as one JSON object.
-func writeReportJSON(w io.Writer, r verify.Report) error {
-	checkpoint := r.Stream.Checkpoint
+// writeReportJSON writes the report of a verification that ended with err as one JSON object.
+func writeReportJSON(w io.Writer, r verify.Report, err error) error {
+	checkpoint, finished := r.Stream.Checkpoint, hasFinished(err)
 	out := reportJSON{
 		Stream: checkpoint.Stream.String(), Pass: checkpoint.Pass, Seq: checkpoint.Seq, Done: checkpoint.Done,
 		Pages: r.Stream.Pages, Events: r.Stored, Parked: r.Parked, EndAccepted: r.EndAccepted,
-		Sound: true, Checks: []checkJSON{}, Notes: append([]string{}, reportNotes(r)...), // [] in JSON if there are no notes
+		Finished: finished, Sound: finished, Checks: []checkJSON{}, Notes: append([]string{}, reportNotes(r)...), // [] in JSON if there are no notes
 	}
 	if checkpoint.AnnouncedFirst.Known {
 		out.Announced = &checkpoint.AnnouncedFirst.N

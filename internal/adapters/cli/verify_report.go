@@ -17,7 +17,7 @@ import (
 // printReport writes the report of a verification that ended with err as JSON or as text. The text ends in the line of reportVerdict.
 func printReport(w io.Writer, r verify.Report, err error, asJSON bool) error {
 	if asJSON {
-		return outputError(writeReportJSON(w, r))
+		return outputError(writeReportJSON(w, r, err))
 	}
 	if writeErr := writeReport(w, r); writeErr != nil {
 		return outputError(writeErr)
@@ -38,10 +38,15 @@ func reportVerdict(r verify.Report, err error) string {
 	switch {
 	case failed > 0:
 		return fmt.Sprintf("NOT SOUND: %d of %s failed", failed, checks)
-	case err != nil:
+	case !hasFinished(err):
 		return "not known to be sound: the verification did not finish"
 	}
 	return "sound: " + checks + " found no difference"
+}
+
+// hasFinished reports whether a verification that ended with err made all its checks.
+func hasFinished(err error) bool {
+	return err == nil || domain.CodeOf(err) == domain.CodeVerifyDifferences
 }
 
 // writeReport writes the report for a person.
@@ -52,9 +57,9 @@ func writeReport(w io.Writer, r verify.Report) error {
 	if checkpoint.Done {
 		state = "complete"
 	}
-	fmt.Fprintf(out, "stream %s: %s, pass %d, seq %d, %s events in %s pages, %s records parked\n",
+	fmt.Fprintf(out, "stream %s: %s, pass %d, seq %d, %s in %s, %s parked\n",
 		checkpoint.Stream, state, checkpoint.Pass, checkpoint.Seq,
-		humanize.Comma(r.Stored), humanize.Comma(r.Stream.Pages), humanize.Comma(r.Parked))
+		quantity(r.Stored, "event", "events"), quantity(r.Stream.Pages, "page", "pages"), quantity(r.Parked, "record", "records"))
 	for _, f := range r.Findings {
 		writeFinding(out, f)
 	}

@@ -188,6 +188,41 @@ func TestVerify_NotFinished(t *testing.T) {
 	}
 }
 
+// TestVerify_SoundJSON checks that the JSON report calls a stream sound only if all checks were made and found no difference.
+func TestVerify_SoundJSON(t *testing.T) {
+	t.Parallel()
+	sound := verify.Report{Inspection: domain.Inspection{Findings: []domain.Finding{{Check: domain.CheckAnnounced}}}}
+	unsound := verify.Report{Inspection: domain.Inspection{Findings: []domain.Finding{{Check: domain.CheckAnnounced, Differences: 1}}}}
+	stopped := &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: "GET", Err: errors.New("stopped")}
+	for _, tt := range []struct {
+		name   string
+		report verify.Report
+		err    error
+		want   string
+	}{
+		{name: "sound", report: sound, want: `"finished":true,"sound":true`},
+		{name: "differences", report: unsound, err: newInconsistentError(), want: `"finished":true,"sound":false`},
+		{name: "stopped", report: sound, err: stopped, want: `"finished":false,"sound":false`},
+	} {
+		_, stdout, _ := pawl(t, validEnv(), returning(tt.report, tt.err).wiring(), "verify", "--json")
+		if !strings.Contains(stdout, tt.want) {
+			t.Errorf("%s: want %s in %s", tt.name, tt.want, stdout)
+		}
+	}
+}
+
+// TestVerify_One checks that the first line of the report has the singular.
+func TestVerify_One(t *testing.T) {
+	t.Parallel()
+	report := verify.Report{Inspection: domain.Inspection{
+		Stream: domain.StreamReport{Pages: 1}, Stored: 1, Parked: 1, Findings: []domain.Finding{{Check: domain.CheckAnnounced}},
+	}}
+	_, stdout, _ := pawl(t, validEnv(), returning(report, nil).wiring(), "verify")
+	if line, _, _ := strings.Cut(stdout, "\n"); !strings.HasSuffix(line, "1 event in 1 page, 1 record parked") {
+		t.Errorf("got first line %q, want 1 event in 1 page, 1 record parked", line)
+	}
+}
+
 // TestVerify_WalkNotes checks the notes about a walk through the API, in the plural and in the singular. It also checks the note about an
 // end of the pass that the user accepted: of 10 announced records, one is neither stored nor parked.
 func TestVerify_WalkNotes(t *testing.T) {
