@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"sort"
 	"strings"
@@ -81,12 +82,43 @@ func readEnvFile(path string) (map[string]string, error) {
 		return nil, envFileError(fmt.Errorf("%s cannot be read: %w", path, err))
 	}
 	content = bytes.TrimPrefix(content, []byte(byteOrderMark))
-	variables, err := godotenv.UnmarshalBytes(content)
+	variables, err := parseEnv(content, 0)
 	if err != nil { // err is not wrapped, because it quotes the file and so perhaps a secret
 		return nil, envFileError(fmt.Errorf("line %d of %s is not NAME=value", wrongLine(content), path))
 	}
-	if line := lineWithDollar(content); line > 0 {
+	if line := lineWithDollar(content, variables); line > 0 {
 		return nil, envFileError(fmt.Errorf("line %d of %s has a $ that is not in single quotes: NAME='value'", line, path))
+	}
+	return variables, nil
+}
+
+// The texts that parseEnv puts in the place of a $.
+const (
+	ordinary = "\x00"             // a character that the library leaves as it is
+	unset    = "$PAWL_NOT_A_NAME" // a variable that is not set
+)
+
+// parseEnv returns the variables of a .env file by name. The library would replace $NAME in some values, and a password would silently lose
+// a part. So it reads an ordinary character in place of each $, and parseEnv puts the $ back. But in the first lines, as many as expanded, it
+// reads the name of a variable that is not set: a $ there is missing from the values in which the library replaces variables.
+func parseEnv(content []byte, expanded int) (map[string]string, error) {
+	var b bytes.Buffer
+	n := 0
+	for line := range bytes.Lines(content) {
+		replacement := ordinary
+		if n < expanded {
+			replacement = unset
+		}
+		b.Write(bytes.ReplaceAll(line, []byte("$"), []byte(replacement)))
+		n++
+	}
+	variables, err := godotenv.UnmarshalBytes(b.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	dollar := strings.NewReplacer(ordinary, "$", unset, "$")
+	for name, value := range variables {
+		variables[name] = dollar.Replace(value)
 	}
 	return variables, nil
 }
@@ -101,25 +133,18 @@ func wrongLine(content []byte) int {
 	})
 }
 
-// lineWithDollar returns the number of the first line whose value has a $ that is neither in single quotes nor written \$ in double
-// quotes, from 1. It returns 0 if there is none. The library would replace $NAME in such a value, and a password would silently lose a
-// part.
-func lineWithDollar(content []byte) int {
-	n := 0
-	for line := range bytes.Lines(content) {
-		n++
-		_, value, isPair := bytes.Cut(line, []byte("="))
-		value, isComment := bytes.TrimSpace(value), bytes.HasPrefix(bytes.TrimSpace(line), []byte("#"))
-		if bytes.HasPrefix(value, []byte(`"`)) {
-			value = bytes.ReplaceAll(value, []byte(`\$`), nil)
-		} else {
-			value, _, _ = bytes.Cut(value, []byte(" #")) // a comment follows
-		}
-		if isPair && !isComment && !bytes.HasPrefix(value, []byte("'")) && bytes.Contains(value, []byte("$")) {
-			return n
-		}
+// lineWithDollar returns the number of the first line with a $ that the library takes for a variable, from 1: it is neither in single quotes
+// nor written \$ in double quotes. It returns 0 if there is none. variables are those of the file, with every $ kept.
+func lineWithDollar(content []byte, variables map[string]string) int {
+	lines := bytes.Count(content, []byte("\n")) + 1
+	n := sort.Search(lines+1, func(n int) bool {
+		expanded, err := parseEnv(content, n)
+		return err != nil || !maps.Equal(expanded, variables)
+	})
+	if n > lines {
+		return 0
 	}
-	return 0
+	return n
 }
 
 func envFileError(err error) error {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,21 @@ func TestReadEnvFile_Example(t *testing.T) {
 	variables, err := readEnvFile(filepath.Join("..", "..", "..", "..", ".env.example"))
 	if err != nil || len(variables) > 0 {
 		t.Errorf("got variables %v, error %v; want no variables and no error", variables, err)
+	}
+}
+
+// TestReadEnvFile_Dollar checks that a value has each $ that the file allows.
+func TestReadEnvFile_Dollar(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), ".env")
+	const content = "A='a$B$$'\nB=\"b\\$A\"\nC: 'c\n${A}'\nD=d # $A\n"
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	variables, err := readEnvFile(path)
+	want := map[string]string{"A": "a$B$$", "B": "b$A", "C": "c\n${A}", "D": "d"}
+	if err != nil || !maps.Equal(variables, want) {
+		t.Errorf("got %q, error %v; want %q", variables, err, want)
 	}
 }
 
@@ -35,6 +51,13 @@ func TestReadEnvFile_Errors(t *testing.T) {
 		{name: "a dollar in a comment behind a value", content: "A=1 # not $x\n"},
 		{name: "a dollar in quotes before a comment", content: "A=\"$x\" # 1\n", want: "line 1 of"},
 		{name: "a byte order mark before an error", content: "\ufeffA=1\nB\n", want: "line 2 of"},
+		{name: "a dollar in a comment after a tab", content: "A=1\t# costs $5\n"},
+		{name: "a dollar after a colon", content: "A=1\nB: " + secret + "$X\n", want: "line 2 of"},
+		{name: "a dollar in the second line of a value", content: "A=\"1\n" + secret + "$X\n\"\nB=2\n", want: "line 2 of"},
+		{name: "a dollar in the second line of a quoted value", content: "A='1\n" + secret + "$X\n'\n"},
+		{name: "a dollar before a bracket", content: "A=1$(" + secret + ")\n", want: "line 1 of"},
+		{name: "an escaped dollar in double quotes", content: "A=\"" + secret + "\\$X\"\n"},
+		{name: "an escaped dollar without quotes", content: "A=" + secret + "\\$X\n", want: "line 1 of"},
 		{name: "a dollar in a comment", content: "# B=$x\nA=1\n"},
 	}
 	for _, tt := range tests {

@@ -7,8 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/joho/godotenv"
 )
 
 // EnvText returns the text of a .env file: header, and then each setting with its meaning. The settings of v that differ from their
@@ -47,8 +45,8 @@ func quote(name, value string) (quoted string, ok bool) {
 	}
 	i := slices.IndexFunc(candidates, func(candidate string) bool {
 		content := []byte(name + "=" + candidate + "\n")
-		variables, err := godotenv.UnmarshalBytes(content)
-		return err == nil && len(variables) == 1 && variables[name] == value && lineWithDollar(content) == 0
+		variables, err := parseEnv(content, 0)
+		return err == nil && len(variables) == 1 && variables[name] == value && lineWithDollar(content, variables) == 0
 	})
 	if i < 0 {
 		return "", false
