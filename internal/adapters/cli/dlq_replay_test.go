@@ -20,6 +20,7 @@ type replayerFunc func(ctx context.Context, options cli.ReplayOptions, observer 
 // wiring returns a wiring whose replay calls f.
 func (f replayerFunc) wiring() cli.Wiring {
 	w := newEmptyWiring()
+	w.CheckSchema = func(context.Context, string) error { return nil }
 	w.Replay = func(_ context.Context, _ cli.Settings, options cli.ReplayOptions, o replay.Observer) (cli.Replayer, func(), error) {
 		return scriptedReplay{run: f, options: options, observer: o}, func() {}, nil
 	}

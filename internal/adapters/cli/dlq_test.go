@@ -81,6 +81,7 @@ func (f *fakeLetters) ResetCheckpoint(context.Context, domain.StreamID) (domain.
 // wiring returns a wiring whose Reader and Admin are f.
 func (f *fakeLetters) wiring() cli.Wiring {
 	w := newEmptyWiring()
+	w.CheckSchema = func(context.Context, string) error { return nil }
 	w.Reader = func(context.Context, cli.Settings) (cli.Reader, func(), error) { return f, func() {}, nil }
 	w.Admin = func(context.Context, cli.Settings) (cli.Admin, func(), error) { return f, func() {}, nil }
 	return w

@@ -1,13 +1,17 @@
 package cli_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/app/ingest"
+	"github.com/pawldata/pawl/internal/app/verify"
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
@@ -49,6 +53,33 @@ func TestExitCodes(t *testing.T) {
 				t.Errorf("got stdout %q, want a summary in spite of the error", stdout)
 			}
 		})
+	}
+}
+
+// TestStopped checks what a command that a signal stopped tells the user: only a run continues after the last page stored.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	stopped := &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: "GET", Err: errors.New("stopped")}
+	const begin = "pawl: stopped: a signal asked for it; "
+	for args, want := range map[string]string{
+		"run":           begin + "run it again to continue after the last page stored [stopped]\n",
+		"run --dry-run": begin + "run it again [stopped]\n",
+		"verify":        begin + "run it again [stopped]\n",
+		"migrate":       begin + "run it again [stopped]\n",
+	} {
+		w := returning(verify.Report{}, stopped).wiring()
+		run := newWiring(failingSource{err: stopped}, domaintest.NewMemDatabase())
+		w.Runner = run.Runner
+		w.Pages = func(context.Context, cli.Settings, ingest.WalkOptions, ingest.FetchObserver) (iter.Seq2[domain.DecodedPage, error], error) {
+			return nil, stopped
+		}
+		if args == "migrate" {
+			w.Migrate = func(context.Context, string) ([]string, error) { return nil, stopped }
+		}
+		code, _, stderr := pawl(t, validEnv("PAWL_LOG_LEVEL=error"), w, strings.Fields(args)...)
+		if code != cli.ExitAgain || stderr != want {
+			t.Errorf("%s: got exit %d and %q, want exit %d and %q", args, code, stderr, cli.ExitAgain, want)
+		}
 	}
 }
 

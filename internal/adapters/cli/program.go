@@ -212,7 +212,7 @@ func (s *session) end(err error) int {
 	}
 	if err != nil {
 		err = s.withSimilarName(err)
-		stopHint := cmp.Or(s.stopHint, "run it again to continue after the last page stored")
+		stopHint := cmp.Or(s.stopHint, "run it again")
 		writeError(s.screen, s.settings, err, stopHint)
 	}
 	return exitCode(err)

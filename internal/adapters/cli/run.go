@@ -57,6 +57,7 @@ func (c *runCommand) Run(s *session) error {
 	if c.DryRun {
 		return c.dryRun(s)
 	}
+	s.stopHint = "run it again to continue after the last page stored"
 	db, closeDatabase, err := s.openDatabase(mayCreate)
 	if err != nil {
 		return err

@@ -75,6 +75,31 @@ func TestNewerSchema(t *testing.T) {
 	}
 }
 
+// TestNewerSchema_NotKnown checks that a command that writes does not go on if the version of the schema cannot be read, and that it tries
+// again if it may be read later.
+func TestNewerSchema_NotKnown(t *testing.T) {
+	t.Parallel()
+	for _, args := range []string{
+		"run --migrate off", "dlq replay --all", "dlq discard 1 --why x", "move --from https://other.example",
+	} {
+		for kind, wantCalls := range map[domain.Kind]int{domain.Transient: 3, domain.Invalid: 1} {
+			synctest.Test(t, func(t *testing.T) {
+				calls := 0
+				w := newEmptyWiring()
+				w.CheckSchema = func(context.Context, string) error {
+					calls++
+					return &domain.Error{Kind: kind, Code: domain.CodeDatabasePermissionDenied, Op: "read schema", Err: errors.New("not readable")}
+				}
+				w.NormalizeURL = func(baseURL string) (string, error) { return baseURL, nil }
+				code, _, stderr := pawl(t, validEnv("PAWL_TRIES=3"), w, strings.Fields(args)...)
+				if code == cli.ExitDone || calls != wantCalls || !strings.Contains(stderr, "not readable") {
+					t.Errorf("%s, %v: got exit %d and %d calls, want an error after %d: %s", args, kind, code, calls, wantCalls, stderr)
+				}
+			})
+		}
+	}
+}
+
 // TestRun_CompleteStream checks that a second run of a complete stream reads nothing, and that --new-pass reads the stream again.
 func TestRun_CompleteStream(t *testing.T) {
 	t.Parallel()

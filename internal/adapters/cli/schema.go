@@ -26,18 +26,23 @@ func (s *session) prepareSchema(databaseURL string, notify func(retry.Wait)) err
 }
 
 // refuseNewerSchema returns an Invalid error if a newer version of pawl has migrated the database. This version could write wrong rows, or
-// misread the rows of the newer one. It returns no other error about the schema.
+// misread the rows of the newer one. It returns any other error that leaves the version unknown. An older or missing schema is no error.
 func (s *session) refuseNewerSchema(ctx context.Context, databaseURL string) error {
 	err := s.wiring.CheckSchema(ctx, databaseURL)
-	if domain.CodeOf(err) == domain.CodeSchemaNewer {
-		return err
+	if code := domain.CodeOf(err); code == domain.CodeSchemaOutdated || code == domain.CodeSchemaNotFound {
+		return nil
 	}
-	return nil
+	return err
+}
+
+// tryRefuseNewerSchema calls refuseNewerSchema until the schema is read or the policy allows no other call.
+func (s *session) tryRefuseNewerSchema(databaseURL string) error {
+	return s.try(func(ctx context.Context) error { return s.refuseNewerSchema(ctx, databaseURL) })
 }
 
 // openAdmin calls the function Admin of the wiring, unless a newer version of pawl has migrated the database.
 func (s *session) openAdmin(ctx context.Context, changed Settings) (Admin, func(), error) {
-	if err := s.refuseNewerSchema(ctx, changed.DatabaseURL); err != nil {
+	if err := s.tryRefuseNewerSchema(changed.DatabaseURL); err != nil {
 		return nil, nil, err
 	}
 	return s.wiring.Admin(ctx, changed)
@@ -46,7 +51,7 @@ func (s *session) openAdmin(ctx context.Context, changed Settings) (Admin, func(
 // openReader calls the function Reader of the wiring, unless a newer version of pawl has migrated the database. `pawl status` does not use
 // it, so that an older version still shows which version ran last.
 func (s *session) openReader(ctx context.Context, changed Settings) (Reader, func(), error) {
-	if err := s.refuseNewerSchema(ctx, changed.DatabaseURL); err != nil {
+	if err := s.tryRefuseNewerSchema(changed.DatabaseURL); err != nil {
 		return nil, nil, err
 	}
 	return s.wiring.Reader(ctx, changed)
@@ -54,7 +59,7 @@ func (s *session) openReader(ctx context.Context, changed Settings) (Reader, fun
 
 // openCurrentAdmin calls the function Admin of the wiring, unless the schema is not the one that this version of pawl needs.
 func (s *session) openCurrentAdmin(ctx context.Context, changed Settings) (Admin, func(), error) {
-	if err := s.wiring.CheckSchema(ctx, changed.DatabaseURL); err != nil {
+	if err := s.try(func(ctx context.Context) error { return s.wiring.CheckSchema(ctx, changed.DatabaseURL) }); err != nil {
 		return nil, nil, err
 	}
 	return s.wiring.Admin(ctx, changed)
