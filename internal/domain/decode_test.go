@@ -157,7 +157,10 @@ func TestDecodeLimitsDrift(t *testing.T) {
 func TestCheckRejectRatio(t *testing.T) {
 	t.Parallel()
 	rejects := []domain.Reject{ // records 0 and 2 have the same fault
-		{Record: domain.Record{Index: 0}, Why: domain.Rejection{Reason: "null field", Field: "a", Detail: "d"}},
+		{
+			Record: domain.Record{Index: 0, Payload: []byte(`{"a":null,` + "\x1b\n\u202e" + strings.Repeat("x", 200))},
+			Why:    domain.Rejection{Reason: "null field", Field: "a", Detail: "d"},
+		},
 		{Record: domain.Record{Index: 1}, Why: domain.Rejection{Reason: "not an object", Detail: "d"}},
 		{Record: domain.Record{Index: 2}, Why: domain.Rejection{Reason: "null field", Field: "a", Detail: "d"}},
 		{Record: domain.Record{Index: 3}, Why: domain.Rejection{Reason: "null field", Field: "b", Detail: "d"}},
@@ -173,6 +176,7 @@ func TestCheckRejectRatio(t *testing.T) {
 		`"req-7"`,
 		`(2) for "null field" in field a`,
 		"record 0: null field in field a: d; record 1: not an object: d; record 3: null field in field b: d",
+		`; record 0 is {"a":null,???` + strings.Repeat("x", 145) + "…", // 160 bytes, of which the third ? stands for three
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("got error %q, want %q in it", err, want)

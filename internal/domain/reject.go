@@ -95,9 +95,9 @@ func (p DecodedPage) CheckRejectRatio(rejects []Reject) error {
 	}
 	return &Error{
 		Kind: TooManyRejects, Code: CodeTooManyRejects, Op: "decode page",
-		Err: fmt.Errorf("%d of %d records (pass %d, after record %d, request id %q) cannot be stored as events, most often (%d) for %s; %s",
+		Err: fmt.Errorf("%d of %d records (pass %d, after record %d, request id %q) cannot be stored as events, most often (%d) for %s; %s; %s",
 			len(rejects), p.Received, p.To.Pass, p.From.Offset, p.Receipt.RequestID,
-			withCommonFault, commonFault, describeRejects(rejects)),
+			withCommonFault, commonFault, describeRejects(rejects), showBytes(rejects, commonFault)),
 		Hint:   "nothing of this page was stored, and nothing is lost: " + cause,
 		Remedy: ParkRejects,
 	}
@@ -143,6 +143,26 @@ func describeRejects(rejects []Reject) string {
 		texts = append(texts, "record "+strconv.Itoa(r.Record.Index)+": "+r.Why.Error())
 	}
 	return strings.Join(texts, "; ")
+}
+
+// maxShownBytes is the number of bytes of a record that an error shows.
+const maxShownBytes = 160
+
+// showBytes returns the beginning of the first reject with this fault, so that the user sees what the API sends now. It replaces each
+// character that is not printable ASCII, because such a character could control a terminal.
+func showBytes(rejects []Reject, fault string) string {
+	i := slices.IndexFunc(rejects, func(r Reject) bool { return r.fault() == fault })
+	payload, end := rejects[i].Record.Payload, ""
+	if len(payload) > maxShownBytes {
+		payload, end = payload[:maxShownBytes], "…"
+	}
+	text := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, string(payload))
+	return fmt.Sprintf("record %d is %s%s", rejects[i].Record.Index, text, end)
 }
 
 // fault returns the reason and the field of the rejection as one text.

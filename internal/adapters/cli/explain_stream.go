@@ -9,8 +9,8 @@ func streamExplanations() []explanation {
 			code: domain.CodeTooManyRejects, exitCodes: []int{ExitData},
 			cause: "More records of a page cannot be stored as events than --max-reject-ratio allows. Probably the API has changed. Nothing of " +
 				"this page was stored, so nothing is lost.",
-			remedy: "Ask who operates the API. `pawl run --dry-run --max-pages 3` counts what is wrong, and stores nothing. If the API will be " +
-				"repaired, run it again then. If the records stay so, `pawl run --max-reject-ratio 1` stores them as dead letters with " +
+			remedy: "Read what the message says about the records: it names the faults, and shows how one of the records begins. Ask who " +
+				"operates the API. If the API will be repaired, run it again then. If the records stay so, `pawl run --max-reject-ratio 1` stores them as dead letters with " +
 				"their bytes. If the API is repaired after that, `pawl run --new-pass` stores the events and closes their dead letters. " +
 				"`pawl dlq replay --all` helps if a later version of pawl can read the stored bytes.",
 		},
@@ -48,7 +48,8 @@ func streamExplanations() []explanation {
 			cause: "The stream in the database was read from another address than the one that you gave. pawl does not mix the events of two " +
 				"APIs in one stream.",
 			remedy: "`pawl status` prints the stream's address. If the API has moved to API_BASE_URL, run `pawl move --from` with that former " +
-				"address. For another API use another --stream or another database. Otherwise correct API_BASE_URL.",
+				"address. For another API use another --stream or another database. Otherwise correct API_BASE_URL. A demo continues only on " +
+				"the port it began on: use `pawl demo --port` with the port of the former address, or another --folder.",
 		},
 		{
 			code: domain.CodeStreamUnknown, exitCodes: []int{ExitSettings},
