@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
+	"github.com/pawldata/pawl/internal/domain"
 )
 
 type demoCommand struct {
@@ -20,6 +21,9 @@ func (c *demoCommand) Help() string {
 		"DATABASE_URL and the settings of the API. Kill it at any time: the next demo continues behind the last stored page."
 }
 
+// toleratesWrongSettings implements settingsTolerant, because wrong values of the settings that the demo replaces do not matter.
+func (c *demoCommand) toleratesWrongSettings() {}
+
 // demoPageSize is the number of events in a page of the demo, so that there are enough pages to watch.
 const demoPageSize = 1000
 
@@ -30,23 +34,65 @@ func (c *demoCommand) Run(s *session) error {
 	if err != nil || port < 1 || port > maxPort {
 		return settings.Invalid("--port", fmt.Sprintf("%q should be a number from 1 to %d", c.Port, maxPort))
 	}
+	if s.settings, err = c.replace(s.values).Check(s.origins); err != nil {
+		return err
+	}
 	baseURL, key, stop, err := s.wiring.Demo(s.ctx, port)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	userHasSettings := s.settings.APIBaseURL != "" || s.settings.DatabaseURL != "" || c.Folder != demoFolder
-	s.settings.APIBaseURL, s.settings.APIKey, s.settings.PageSize = baseURL, key, demoPageSize
-	s.settings.DatabaseURL = embeddedPrefix + c.Folder
-	if userHasSettings {
-		s.prefix = "DATABASE_URL=" + quoteForShell(s.settings.DatabaseURL) + " "
-	}
+	s.settings.APIBaseURL, s.settings.APIKey = baseURL, key
+	s.prefix = c.prefix(s, key)
 	if err := (&runCommand{}).Run(s); err != nil {
-		return err
+		return withPortHint(err)
 	}
 	_, err = fmt.Fprintf(s.Stdout, "\nGo on with:\n  %s\n  %s\n  %s\n",
 		s.commandLine("psql -c 'SELECT type, count(*) FROM events GROUP BY type'"), s.commandLine("verify"), s.commandLine("status"))
 	return outputError(err)
+}
+
+// replace returns the user's values with those that the demo replaces. Its API is not known yet.
+func (c *demoCommand) replace(values settings.Values) settings.Values {
+	values.APIBaseURL, values.APIKey, values.APIKeyFile, values.PageSize = "", "", "", strconv.Itoa(demoPageSize)
+	values.DatabaseURL, values.DatabaseURLFile = embeddedPrefix+c.Folder, ""
+	values.MigrateURL, values.Migrate = "", settings.MigrateAuto // otherwise the demo would migrate another database, or none
+	return values
+}
+
+// prefix returns the variables that other commands need to read the database of the demo in spite of the user's settings.
+func (c *demoCommand) prefix(s *session, key string) (prefix string) {
+	values := s.values
+	if values.APIBaseURL != "" || values.DatabaseURL != "" || values.DatabaseURLFile != "" || c.Folder != demoFolder {
+		if s.origins.FromEnvironment("DATABASE_URL_FILE") {
+			prefix = "DATABASE_URL_FILE= "
+		}
+		prefix += "DATABASE_URL=" + quoteForShell(s.settings.DatabaseURL) + " "
+	}
+	values.DatabaseURL, values.DatabaseURLFile = s.settings.DatabaseURL, ""
+	isWrong := func() bool {
+		_, err := values.Check(s.origins)
+		return err != nil
+	}
+	if isWrong() {
+		values.APIKey, values.APIKeyFile = key, ""
+		prefix += "API_KEY_FILE= API_KEY=" + quoteForShell(key) + " "
+	}
+	if isWrong() {
+		prefix += "BATCH_SIZE=" + strconv.Itoa(demoPageSize) + " "
+	}
+	return prefix
+}
+
+// withPortHint returns err. If the stream in the demo's folder was read from another port, it returns err with a hint for demos: the other
+// ways to another address do not work, because the demo replaces the settings of the API.
+func withPortHint(err error) error {
+	if domain.CodeOf(err) != domain.CodeStreamOtherAddress {
+		return err
+	}
+	hinted := *domain.AsError(err)
+	hinted.Hint, hinted.Remedy = "continue with --port and the former port, or begin again in another --folder", 0
+	return &hinted
 }
 
 // quoteForShell returns text as a shell reads it back as one word.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/domain"
 )
 
@@ -42,6 +43,15 @@ func TestDemo(t *testing.T) {
 			want: "  DATABASE_URL=embedded:.pawl/demo pawl verify\n  DATABASE_URL=embedded:.pawl/demo pawl status\n",
 		},
 		{
+			name: "with the file of a database URL", env: []string{"DATABASE_URL_FILE=/missing"}, folder: ".pawl/demo",
+			want: "  DATABASE_URL_FILE= DATABASE_URL=embedded:.pawl/demo pawl status\n",
+		},
+		{
+			name: "with wrong settings that it replaces", folder: ".pawl/demo",
+			env:  []string{"DATABASE_URL=x", "DATABASE_URL_FILE=/missing", "API_KEY=two words", "BATCH_SIZE=0", "PAWL_MIGRATE_URL=x", "PAWL_MIGRATE=off"},
+			want: "  DATABASE_URL_FILE= DATABASE_URL=embedded:.pawl/demo API_KEY_FILE= API_KEY=demo-key BATCH_SIZE=1000 pawl status\n",
+		},
+		{
 			name: "a folder with a space", args: []string{"--folder", "it's a b"}, folder: "it's a b",
 			want: `  DATABASE_URL='embedded:it'\''s a b' pawl psql -c ` + sql + "\n" +
 				`  DATABASE_URL='embedded:it'\''s a b' pawl verify` + "\n" + `  DATABASE_URL='embedded:it'\''s a b' pawl status` + "\n",
@@ -59,11 +69,56 @@ func TestDemo(t *testing.T) {
 			if code != cli.ExitDone || !strings.HasSuffix(stdout, tt.want) {
 				t.Errorf("got exit %d and output %s%s, want the end\n%s", code, stdout, stderr, tt.want)
 			}
+			if got.MigrateURL != "" || got.Migrate != "auto" || got.PageSize != 1000 {
+				t.Errorf("got the schema %s by %q and pages of %d, want auto and 1000", got.Migrate, got.MigrateURL, got.PageSize)
+			}
 			if got.APIBaseURL != "http://demo.example" || got.APIKey != "demo-key" || got.DatabaseURL != "embedded:"+tt.folder || !stopped {
 				t.Errorf("got a run from %s into %s, API ended: %t; want the demo's API, which is ended, and embedded:%s",
 					got.APIBaseURL, got.DatabaseURL, stopped, tt.folder)
 			}
 		})
+	}
+}
+
+// TestDemo_NextCommands checks that the variables in front of the commands that a demo names make wrong settings right.
+func TestDemo_NextCommands(t *testing.T) {
+	t.Parallel()
+	env := []string{"DATABASE_URL=x", "DATABASE_URL_FILE=/missing", "API_KEY=two words", "API_KEY_FILE=/missing", "BATCH_SIZE=0"}
+	var got cli.Settings
+	stopped := false
+	_, stdout, _ := pawl(t, env, newDemoWiring(&got, &stopped), "demo")
+	for line := range strings.Lines(stdout) {
+		if assignments, isCommand := strings.CutSuffix(strings.TrimSpace(line), " pawl verify"); isCommand {
+			env = append(env, strings.Fields(assignments)...)
+		}
+	}
+	if code, _, stderr := pawl(t, env, newDemoWiring(&got, &stopped), "config"); code != cli.ExitDone {
+		t.Errorf("got exit %d with %q, want 0: %s", code, env, stderr)
+	}
+}
+
+// A failingRunner ends with an error.
+type failingRunner struct{ err error }
+
+func (r failingRunner) Run(context.Context) (domain.Summary, error) { return domain.Summary{}, r.err }
+
+// TestDemo_OtherPort checks that a demo whose stream began on another port gives advice that helps a demo.
+func TestDemo_OtherPort(t *testing.T) {
+	t.Parallel()
+	var got cli.Settings
+	stopped := false
+	w := newDemoWiring(&got, &stopped)
+	w.Runner = func(context.Context, cli.Settings, cli.RunOptions, ingest.Observer) (cli.Runner, func(), error) {
+		err := &domain.Error{
+			Kind: domain.Invalid, Code: domain.CodeStreamOtherAddress, Op: "claim stream", Err: errors.New("reads from :18080"), Remedy: domain.MoveStream,
+		}
+		return failingRunner{err}, func() {}, nil
+	}
+	code, _, stderr := pawl(t, nil, w, "demo", "--port", "18099")
+	for _, want := range []string{":18080", "--port", "--folder", "[stream-other-address]"} {
+		if code != cli.ExitSettings || !strings.Contains(stderr, want) || strings.Contains(stderr, "API_BASE_URL") {
+			t.Errorf("got exit %d and %q, want exit 2, %s, and no API_BASE_URL", code, stderr, want)
+		}
 	}
 }
 
