@@ -96,11 +96,11 @@ func (o *logObserver) Waiting(w retry.Wait) {
 		message = "waiting for the API (rate limit)"
 	}
 	attributes := []any{
-		"until", w.Until.Format("15:04:05.000"), "seconds", seconds(w.For), "why", w.Err.Error(), "code", domain.CodeOf(w.Err),
+		"until", w.Until.Format("15:04:05.000Z07:00"), "seconds", seconds(w.For), "why", w.Err.Error(), "code", domain.CodeOf(w.Err),
 	}
 	if w.ByTimeAlone() {
 		message = "database away, trying again"
-		attributes = append(attributes, "trying_until", w.GivesUpAt.Format(time.TimeOnly))
+		attributes = append(attributes, "trying_until", w.GivesUpAt.Format("15:04:05Z07:00"))
 	}
 	o.log.Log(context.Background(), level, message, attributes...)
 }

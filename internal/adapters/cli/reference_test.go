@@ -178,6 +178,7 @@ should ignore fields that it does not know. Times are in RFC 3339. A field marke
 		{"`pawl run --progress json`", "progressJSON"},
 		{"`pawl run --dry-run --json`", "dryRunJSON"},
 		{"`pawl status --json`", "statusJSON"},
+		{"`pawl status --json` of a stream whose first run failed", "failedStartJSON"},
 		{"`pawl verify --json`", "reportJSON"},
 		{"`pawl dlq list --json`", "lettersJSON"},
 		{"`pawl dlq list --summary --json`", "reasonsJSON"},

@@ -39,9 +39,9 @@ func (c *statusCommand) limits() (healthLimits, error) {
 
 // printHealth writes one line that says whether all streams are well. If one is not, it returns a statusError with ExitData, because the
 // line has said everything. A stream whose first run failed is not well.
-func printHealth(w io.Writer, all []domain.StreamStatus, failedStarts []domain.FailedStart, limits healthLimits) error {
+func printHealth(w io.Writer, report statusReport, limits healthLimits) error {
 	var well, problems []string
-	for _, s := range all {
+	for _, s := range report.streams {
 		if found := limits.problems(s); len(found) > 0 {
 			problems = append(problems, fmt.Sprintf("%s: %s", s.Checkpoint.Stream, strings.Join(found, "; ")))
 		} else {
@@ -49,9 +49,8 @@ func printHealth(w io.Writer, all []domain.StreamStatus, failedStarts []domain.F
 				quantity(s.OpenLetters(), "open dead letter", "open dead letters")))
 		}
 	}
-	for _, f := range failedStarts {
-		problems = append(problems, fmt.Sprintf("%s: its first run failed at %s, before it stored a page: %s",
-			f.Stream, f.At.Local().Format(time.DateTime), escapeExceptEllipsis(f.Error)))
+	for _, f := range report.failedStarts {
+		problems = append(problems, describeFailedStart(f))
 	}
 	if len(problems) > 0 {
 		if _, err := fmt.Fprintln(w, "not well: "+strings.Join(problems, " | ")); err != nil {

@@ -57,6 +57,29 @@ type ledgerPageJSON struct {
 	StoredAt  string `json:"stored_at"` // when it was stored
 }
 
+// failedStartJSON is what `pawl status --json` prints about a stream whose first run failed before it stored a page.
+type failedStartJSON struct {
+	Stream   string `json:"stream"`    // the stream's name
+	FailedAt string `json:"failed_at"` // when its first run failed
+	Error    string `json:"error"`     // why it failed
+}
+
+// writeReportsJSON writes each stream and each failed first run as JSON on one line.
+func writeReportsJSON(w io.Writer, report statusReport) error {
+	for _, status := range report.streams {
+		if err := writeStatusJSON(w, status); err != nil {
+			return err
+		}
+	}
+	for _, f := range report.failedStarts {
+		out := failedStartJSON{Stream: f.Stream.String(), FailedAt: formatTime(f.At), Error: f.Error}
+		if err := writeASCIIJSON(w, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeStatusJSON writes the status of one stream as JSON on one line.
 func writeStatusJSON(w io.Writer, s domain.StreamStatus) error {
 	out := statusJSON{

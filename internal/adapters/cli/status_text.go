@@ -35,6 +35,7 @@ func writeStatus(w io.Writer, s domain.StreamStatus) error {
 	add("requests", "%s, %s retried, %s refused by the rate limit", humanize.Comma(int64(s.Traffic.Requests)),
 		humanize.Comma(int64(s.Traffic.Retries)), humanize.Comma(int64(s.Traffic.RateLimited)))
 	add("source", "reads from %s", s.Checkpoint.SourceURL)
+	add("times", "%s", s.Now.Local().Format("UTC-07:00"))
 	if _, err := io.WriteString(w, strings.Join(lines, "\n")+"\n"); err != nil || len(s.LastPages) == 0 {
 		return err
 	}
@@ -42,6 +43,12 @@ func writeStatus(w io.Writer, s domain.StreamStatus) error {
 		return err
 	}
 	return lastPagesTable(s).write(w)
+}
+
+// describeFailedStart returns the name of a stream and why its first run failed.
+func describeFailedStart(f domain.FailedStart) string {
+	return fmt.Sprintf("%s: its first run failed at %s, before it stored a page: %s",
+		f.Stream, f.At.Local().Format(time.DateTime+" -07:00"), escapeExceptEllipsis(f.Error))
 }
 
 // progressOf returns how far the pass is, in words.

@@ -47,7 +47,7 @@ func (c *statusCommand) watch(s *session) error {
 
 // readFrame writes the status to w, or the error of a database that may answer later.
 func (c *statusCommand) readFrame(ctx context.Context, s *session, reader Reader, w io.Writer) error {
-	all, err := readStatus(ctx, s, reader)
+	report, err := c.read(ctx, s, reader)
 	if domain.KindOf(err) == domain.Transient {
 		if c.JSON {
 			s.log.Warn("trying again", "why", err.Error(), "code", domain.CodeOf(err))
@@ -59,7 +59,7 @@ func (c *statusCommand) readFrame(ctx context.Context, s *session, reader Reader
 	if err != nil {
 		return err
 	}
-	return c.print(w, all)
+	return c.print(w, report)
 }
 
 // writeFrame writes a status. On a terminal it first erases the screen. In a file or pipe, an empty line follows each status.
