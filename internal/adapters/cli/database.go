@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/adapters/cli/terminal"
@@ -90,10 +91,11 @@ func (s *session) consentToDownload(release string) error {
 			return err
 		}
 	}
+	major, _, _ := strings.Cut(release, ".")
 	return &domain.Error{
 		Kind: domain.Invalid, Code: domain.CodePrivateDatabasePrograms, Op: "private PostgreSQL",
 		Err:  errors.New("this machine has no PostgreSQL that pawl can use"),
-		Hint: "install PostgreSQL 15, or set DATABASE_URL to the URL of a server, or let pawl download " + release + " with PAWL_DOWNLOAD=yes",
+		Hint: "install " + major + ", or set DATABASE_URL to the URL of a server, or let pawl download " + release + " with PAWL_DOWNLOAD=yes",
 	}
 }
 

@@ -115,12 +115,12 @@ func TestDownload(t *testing.T) {
 		code       int
 		wantStderr string
 	}{
-		{name: "no terminal", code: cli.ExitSettings, wantStderr: "install PostgreSQL 15, or set DATABASE_URL"},
+		{name: "no terminal", code: cli.ExitSettings, wantStderr: "install PostgreSQL 17, or set DATABASE_URL"},
 		{name: "PAWL_DOWNLOAD=yes", env: "PAWL_DOWNLOAD=yes"},
 		{name: "PAWL_DOWNLOAD=no", env: "PAWL_DOWNLOAD=no", code: cli.ExitSettings, wantStderr: "PAWL_DOWNLOAD=yes"},
 		{name: "PAWL_DOWNLOAD=maybe", env: "PAWL_DOWNLOAD=maybe", code: cli.ExitSettings, wantStderr: `PAWL_DOWNLOAD: "maybe" should be yes or no`},
 		{name: "the user agrees", answer: "y\n", wantStderr: "Download PostgreSQL 17.5, about 30 MB? [y/N] "},
-		{name: "the user does not agree", answer: "\n", code: cli.ExitSettings, wantStderr: "install PostgreSQL 15"},
+		{name: "the user does not agree", answer: "\n", code: cli.ExitSettings, wantStderr: "install PostgreSQL 17"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -26,7 +26,7 @@ const (
 )
 
 const hintNoPrograms = "install PostgreSQL (the package postgresql, or brew install postgresql), or give a postgres:// URL in " +
-	"DATABASE_URL, or start a server in a container (docker-compose up -d db); with a network and PAWL_DOWNLOAD=yes, pawl downloads PostgreSQL by itself"
+	"DATABASE_URL; with a network and PAWL_DOWNLOAD=yes, pawl downloads PostgreSQL by itself"
 
 // programs are PostgreSQL's server programs in one folder, which the server's account can run.
 type programs struct {
@@ -46,8 +46,7 @@ func (p programs) majorVersion() string {
 
 // choosePrograms returns the first programs that have the major version and that the server's account can run. If major is empty,
 // it accepts every version. It tries downloaded programs first, then the programs in PATH, and then all others from the newest to
-// the oldest version. If the account can run none of the programs, choosePrograms downloads programs. If it can run only other
-// versions, choosePrograms returns an Invalid error.
+// the oldest version. If the account can run none of these programs, choosePrograms downloads programs.
 func (c config) choosePrograms(ctx context.Context, d *serverDir, major string, report func(string)) (programs, error) {
 	var otherVersions, unusable []string
 	for _, bin := range slices.Concat(d.listDownloaded(), c.programDirs()) {
@@ -63,16 +62,20 @@ func (c config) choosePrograms(ctx context.Context, d *serverDir, major string, 
 			otherVersions = append(otherVersions, fmt.Sprintf("%s (%s)", found.version, bin))
 		}
 	}
-	if len(otherVersions) == 0 {
-		if len(unusable) > 0 {
-			report(fmt.Sprintf("user %s cannot run the PostgreSQL in %s", d.accountName(), strings.Join(unusable, ", ")))
-		}
-		return c.downloadPrograms(ctx, d, major, report)
+	if len(unusable) > 0 {
+		report(fmt.Sprintf("user %s cannot run the PostgreSQL in %s", d.accountName(), strings.Join(unusable, ", ")))
 	}
-	return programs{}, d.op.invalidError(domain.CodePrivateDatabasePrograms,
-		fmt.Errorf("the data in this folder needs PostgreSQL %s, but this machine has only PostgreSQL %s",
-			major, strings.Join(otherVersions, ", ")),
-		fmt.Sprintf("install PostgreSQL %s, or name another folder in DATABASE_URL: the data stays as it is", major))
+	if len(otherVersions) > 0 {
+		report(fmt.Sprintf("the data in %s needs PostgreSQL %s, but this machine has only PostgreSQL %s",
+			d.userDir, major, strings.Join(otherVersions, ", ")))
+	}
+	chosen, err := c.downloadPrograms(ctx, d, major, report)
+	if failure := domain.AsError(err); failure != nil && len(otherVersions) > 0 {
+		explained := *failure
+		explained.Err = fmt.Errorf("%w; this machine has only PostgreSQL %s", failure.Err, strings.Join(otherVersions, ", "))
+		return programs{}, &explained
+	}
+	return chosen, err
 }
 
 var versionNumber = regexp.MustCompile(`\d+(\.\d+)*`)
@@ -107,10 +110,10 @@ func (d *serverDir) listDownloaded() []string {
 }
 
 // releaseFor returns the release to download for data of this major version. If major is empty, there is no data yet, and releaseFor
-// returns the default release. If the repository has no release of the major version, ok is false.
+// returns the release of the version that pawl is tested with. If the repository has no release of the major version, ok is false.
 func releaseFor(major string) (version embeddedpostgres.PostgresVersion, ok bool) {
 	if major == "" {
-		return embeddedpostgres.V17, true
+		return embeddedpostgres.V15, true
 	}
 	for _, version := range []embeddedpostgres.PostgresVersion{
 		embeddedpostgres.V18, embeddedpostgres.V17, embeddedpostgres.V16, embeddedpostgres.V15, embeddedpostgres.V14,
@@ -141,9 +144,12 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 	if err == nil {
 		err = checkReachable(ctx, repository)
 	}
+	if err != nil && ctx.Err() != nil {
+		return programs{}, d.op.endedError(ctx)
+	}
 	if err != nil {
-		return programs{}, d.op.wrapError(ctx, domain.CodePrivateDatabasePrograms,
-			fmt.Errorf("there is no PostgreSQL here and none can be downloaded: %w", err), hintNoPrograms)
+		return programs{}, d.op.transientError(domain.CodePrivateDatabasePrograms,
+			fmt.Errorf("%s is not here and cannot be downloaded: %w", name, err), hintNoPrograms)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, downloadTimeout, &domain.Error{
 		Kind: domain.Transient, Code: domain.CodePrivateDatabasePrograms, Op: string(d.op), Hint: hintNoPrograms,
@@ -155,7 +161,7 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 		return programs{}, d.op.folderError(err, hintWritable)
 	}
 	defer d.root.RemoveAll(staging) //nolint:errcheck // if RemoveAll fails, the next start removes the folder
-	report("there is no PostgreSQL here: downloading " + name)
+	report("downloading " + name)
 	// The library has no time limit, and reports no progress. The proxy adds both.
 	proxy := downloadProxy{upstream: repository, limits: c.limits, name: name, report: report}
 	if err := download(ctx, &proxy, version, filepath.Join(d.path, staging)); err != nil {

@@ -36,7 +36,7 @@ func TestDownloadPrograms_Once(t *testing.T) {
 	}
 	mustClose(t, srv)
 	firstLine, otherLines, _ := strings.Cut(lines.String(), "\n")
-	if want := "downloading PostgreSQL 17"; !strings.Contains(firstLine, want) {
+	if want := "downloading PostgreSQL 15"; !strings.Contains(firstLine, want) {
 		t.Errorf("got reports\n%v\nwant %q in the first line", &lines, want)
 	}
 	size := len(repo.archive) / megabyte
@@ -156,7 +156,7 @@ func TestDownloadPrograms_Cancelled(t *testing.T) {
 	checkNothingUnfinished(t, dir)
 }
 
-// TestDownloadPrograms_NoNetwork checks that Open returns Invalid within 10 s if it cannot reach the repository.
+// TestDownloadPrograms_NoNetwork checks that Open returns Transient within 10 s if it cannot reach the repository.
 func TestDownloadPrograms_NoNetwork(t *testing.T) {
 	for name, repository := range map[string]string{
 		"connection refused": "http://127.0.0.1:1",
@@ -173,7 +173,9 @@ func TestDownloadPrograms_NoNetwork(t *testing.T) {
 			if err == nil {
 				mustClose(t, srv)
 			}
-			checkInvalid(t, err, "no PostgreSQL here")
+			if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), "is not here and cannot be downloaded") {
+				t.Errorf("got kind %v: %v, want Transient", domain.KindOf(err), err)
+			}
 			checkAlternatives(t, err)
 		})
 	}
@@ -193,8 +195,40 @@ func TestDownloadPrograms_NoConsent(t *testing.T) {
 	if err == nil {
 		mustClose(t, srv)
 	}
-	if !errors.Is(err, refused) || !strings.HasPrefix(asked, "PostgreSQL 17") || repo.requests.Load() > 0 {
-		t.Errorf("got error %v, the question for %q and %d requests, want refused, PostgreSQL 17 and none", err, asked, repo.requests.Load())
+	if !errors.Is(err, refused) || !strings.HasPrefix(asked, "PostgreSQL 15") || repo.requests.Load() > 0 {
+		t.Errorf("got error %v, the question for %q and %d requests, want refused, PostgreSQL 15 and none", err, asked, repo.requests.Load())
+	}
+}
+
+// TestDownloadPrograms_OtherVersion checks that Open asks for programs of the data's major version if the machine has only those of
+// another one, and says which.
+func TestDownloadPrograms_OtherVersion(t *testing.T) {
+	c, dir := testConfig(t), makePublicTempDir(t)
+	mustClose(t, c.mustOpen(t, dir))
+	version := filepath.Join(dir, serverDirName, versionFile)
+	for major, want := range map[string]string{
+		"14": "PostgreSQL 14", // in the repository
+		"12": "",              // not in the repository
+	} {
+		if err := os.WriteFile(version, []byte(major+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		refused, asked := &domain.Error{Kind: domain.Invalid, Op: "download", Err: errors.New("refused"), Hint: "x"}, ""
+		c.consent = func(release string) error {
+			asked = release
+			return refused
+		}
+		var lines transcript
+		_, err := c.open(t.Context(), dir, lines.report)
+		if want == "" {
+			checkInvalid(t, err, "needs PostgreSQL "+major)
+		}
+		if (asked != "") != (want != "") || !strings.Contains(err.Error(), "has only PostgreSQL") || !strings.HasPrefix(asked, want) {
+			t.Errorf("data of %s: got error %v and the question for %q, want the question for %q", major, err, asked, want)
+		}
+		if report := "needs PostgreSQL " + major + ", but this machine has only PostgreSQL "; !strings.Contains(lines.String(), report) {
+			t.Errorf("data of %s: got reports\n%v\nwant %q in them", major, &lines, report)
+		}
 	}
 }
 
@@ -212,7 +246,7 @@ func TestLibraryRepository(t *testing.T) {
 // checkAlternatives checks that the hint of err names every way in which the user can get a server.
 func checkAlternatives(t *testing.T, err error) {
 	t.Helper()
-	for _, want := range []string{"postgresql", "DATABASE_URL", "docker-compose up -d db", "downloads"} {
+	for _, want := range []string{"postgresql", "DATABASE_URL", "downloads"} {
 		if !strings.Contains(domain.HintOf(err), want) {
 			t.Errorf("got hint %q, want %q in it", domain.HintOf(err), want)
 		}
@@ -236,7 +270,7 @@ func checkNothingUnfinished(t *testing.T, dir string) {
 }
 
 // TestChoosePrograms_MatchDataVersion checks that Open uses the programs of the version that made the data, even if newer programs
-// are installed. If only newer programs are installed, the error must name the version that is needed.
+// are installed. If only newer programs are installed and none can be downloaded, the error must name both versions.
 func TestChoosePrograms_MatchDataVersion(t *testing.T) {
 	c, dir := testConfig(t), makePublicTempDir(t)
 	first := c.mustOpen(t, dir)
@@ -258,9 +292,11 @@ func TestChoosePrograms_MatchDataVersion(t *testing.T) {
 
 	c.programDirs = func() []string { return []string{newerBin} }
 	_, err = c.open(t.Context(), dir, func(string) {})
-	checkInvalid(t, err, "needs PostgreSQL "+dataVersion)
-	checkInvalid(t, err, newerVersion)
-	checkInvalid(t, err, "install PostgreSQL "+dataVersion)
+	for _, want := range []string{"PostgreSQL " + dataVersion, "this machine has only PostgreSQL " + newerVersion} {
+		if domain.KindOf(err) != domain.Transient || !strings.Contains(err.Error(), want) {
+			t.Errorf("got kind %v: %v, want Transient and %q", domain.KindOf(err), err, want)
+		}
+	}
 	if _, err := os.Stat(filepath.Join(dir, serverDirName, versionFile)); err != nil {
 		t.Error(err)
 	}

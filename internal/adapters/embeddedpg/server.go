@@ -40,8 +40,8 @@ type Server struct {
 }
 
 // Open attaches this process to the server whose data is in dir. A relative dir is relative to the working folder. If no server
-// runs, Open starts a server. If there is no database, Open creates a database. If the machine has no PostgreSQL, Open calls
-// consent with the name of the release that it needs. If consent returns nil, Open downloads the programs, otherwise it returns that
+// runs, Open starts a server. If there is no database, Open creates a database. If the machine has no PostgreSQL of the data's major
+// version, Open calls consent with the name of the release that it needs. If consent returns nil, Open downloads the programs, otherwise it returns that
 // error. Open calls report with a message for each step that takes long or that the user may not expect. It may call report
 // in other goroutines, but never twice at the same time.
 //
