@@ -20,13 +20,14 @@ type PageReader func(context.Context, Settings, ingest.WalkOptions, ingest.Fetch
 
 // dryRunJSON is what `pawl run --dry-run --json` prints.
 type dryRunJSON struct {
-	Pages    int64           `json:"pages"`    // pages that were read
-	Received int64           `json:"received"` // records in these pages
-	Events   int64           `json:"events"`   // records that would be stored, or count as duplicate
-	Parked   int64           `json:"parked"`   // records that would become dead letters
-	Done     bool            `json:"done"`     // the last page was the end of the list
-	Reasons  []dryReasonJSON `json:"reasons"`  // why records would become dead letters
-	Drift    []dryDriftJSON  `json:"drift"`    // what the records have that nobody expected
+	Pages    int64           `json:"pages"`                // pages that were read
+	Received int64           `json:"received"`             // records in these pages
+	Events   int64           `json:"events"`               // records that would be stored, or count as duplicate
+	Parked   int64           `json:"parked"`               // records that would become dead letters
+	Done     bool            `json:"done"`                 // the last page was the end of the list
+	Stopped  string          `json:"stopped_by,omitempty"` // what asked the dry run to stop: max-pages or signal
+	Reasons  []dryReasonJSON `json:"reasons"`              // why records would become dead letters
+	Drift    []dryDriftJSON  `json:"drift"`                // what the records have that nobody expected
 }
 
 // dryReasonJSON counts the records that would become dead letters for one reason.
@@ -44,7 +45,7 @@ type dryDriftJSON struct {
 
 // dryRun executes `pawl run --dry-run`: it reads pages from the head of the API and decodes them. It uses no database.
 func (c *runCommand) dryRun(s *session) error {
-	tracker := progress.NewTracker(c.NewPass)
+	tracker := progress.NewTracker(false)
 	tracker.Claimed(domain.Checkpoint{Position: domain.Position{Pass: 1}}) // the walk begins at the head
 	observer := observers{&logObserver{log: s.log, live: s.showsLiveLine()}, tracker}
 	opts := ingest.WalkOptions{PageSize: s.settings.PageSize, Retry: s.policy(), AcceptShortEnd: c.AcceptShortEnd}
@@ -76,14 +77,16 @@ func (c *runCommand) dryRun(s *session) error {
 	if count.result.Pages == 0 { // there is nothing to print
 		return err
 	}
-	if c.JSON {
-		return cmp.Or(err, outputError(writeASCIIJSON(s.Stdout, count.sorted())))
-	}
-	end := err // what ended the run
 	if err == nil && !count.result.Done {
-		end = ingest.ErrMaxPages
+		s.stopHint = "a dry run begins at the head again: to read more, raise --max-pages"
+		err = limitError(ingest.ErrMaxPages, count.result.Pages, count.read)
 	}
-	r := count.summarize(end, time.Since(began))
+	if c.JSON {
+		result := count.sorted()
+		result.Stopped = stoppedBy(err)
+		return cmp.Or(err, outputError(writeASCIIJSON(s.Stdout, result)))
+	}
+	r := count.summarize(err, time.Since(began))
 	return cmp.Or(err, outputError(r.write(s.Stdout, s.stdoutScreen())))
 }
 

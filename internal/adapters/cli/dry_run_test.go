@@ -44,9 +44,16 @@ func TestDryRun(t *testing.T) {
 				" events/s, 2 pages in 0.0 s\n",
 			},
 		},
-		{name: "one page", args: []string{"--max-pages=1"}, err: failure, want: []string{
-			"dry run: 4 records read, nothing stored, not complete: stopped after 1 page as asked, 40 % read\n", "4 records: 2 could",
+		{name: "one page", args: []string{"--max-pages=1"}, err: failure, wantCode: cli.ExitAgain, want: []string{
+			"dry run: 4 records read, nothing stored, not complete: stopped after 1 page, as --max-pages says, 40 % read\n", "4 records: 2 could",
+			"pawl: stopped after 1 page: as --max-pages says, 40 % read; a dry run begins at the head again: to read more, raise --max-pages " +
+				"[page-limit-reached]\n",
 		}},
+		{name: "one page as JSON", args: []string{"--max-pages=1", "--json"}, wantCode: cli.ExitAgain, want: []string{
+			`"done":false,"stopped_by":"max-pages"`,
+		}},
+		{name: "all pages", args: []string{"--max-pages=2", "--json"}, want: []string{`"done":true,"reasons"`}},
+		{name: "a new pass", args: []string{"--new-pass"}, wantCode: cli.ExitSettings, want: []string{"--new-pass: it has no effect with --dry-run"}},
 		{name: "a short end", args: []string{"--accept-short-end"}, want: []string{"complete"}},
 		{
 			name: "a lost cursor", pages: func(yield func(domain.DecodedPage, error) bool) {
@@ -96,8 +103,8 @@ func TestDryRun(t *testing.T) {
 				t.Errorf("got exit %d, want %d: %s", code, tt.wantCode, stderr)
 			}
 			for _, want := range tt.want {
-				if !strings.Contains(stdout, want) {
-					t.Errorf("got output\n%s\nwant %q in it", stdout, want)
+				if !strings.Contains(stdout+stderr, want) {
+					t.Errorf("got output\n%s%s\nwant %q in it", stdout, stderr, want)
 				}
 			}
 			if strings.Contains(stdout, "\x1b") {

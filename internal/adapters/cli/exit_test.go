@@ -83,6 +83,15 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// TestError_ControlCharacters checks that the message of an error is one line that does not control the terminal.
+func TestError_ControlCharacters(t *testing.T) {
+	t.Parallel()
+	_, _, stderr := pawl(t, validEnv(), newEmptyWiring(), "run", "a\nb\x1b[31m")
+	if strings.Count(stderr, "\n") != 1 || strings.Contains(stderr, "\x1b") || !strings.Contains(stderr, `a\nb\x1b[31m`) {
+		t.Errorf("got %q, want one line with escapes", stderr)
+	}
+}
+
 // TestErrorJSON checks that the error is a JSON object if the log format is JSON.
 func TestErrorJSON(t *testing.T) {
 	t.Parallel()

@@ -51,8 +51,9 @@ func programExplanations() []explanation {
 		},
 		{
 			code: domain.CodePageLimitReached, exitCodes: []int{ExitAgain},
-			cause:  "The run has stored as many pages as --max-pages allows, and the stream is not complete.",
-			remedy: "Run `pawl run` again: it continues after the last page stored. Without --max-pages it runs until the stream is complete.",
+			cause: "The run has stored as many pages as --max-pages allows, and the stream is not complete. Or a dry run has read as many.",
+			remedy: "Run `pawl run` again: it continues after the last page stored. Without --max-pages it runs until the stream is complete. " +
+				"A dry run always begins at the head.",
 		},
 		{
 			code: domain.CodeTimeLimitReached, exitCodes: []int{ExitAgain},

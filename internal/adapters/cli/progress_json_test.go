@@ -12,7 +12,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// TestRun_ProgressJSON checks that --progress json writes an object every second, and no progress in the log.
+// TestRun_ProgressJSON checks that --progress json writes an object every second and at the end, and no progress in the log.
 func TestRun_ProgressJSON(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -24,7 +24,9 @@ func TestRun_ProgressJSON(t *testing.T) {
 		}, newRunWiring(source, domaintest.NewMemDatabase()))
 		type line struct {
 			Time, State string
+			Done        bool
 			Events, Of  int64
+			PerSecond   float64 `json:"per_second"`
 		}
 		var lines []line
 		for text := range strings.Lines(stderr.String()) {
@@ -41,9 +43,14 @@ func TestRun_ProgressJSON(t *testing.T) {
 		if len(lines) <= after10s || strings.Contains(stderr.String(), `"msg":"progress"`) {
 			t.Fatalf("got %d lines, want one every second and no progress in the log: %s", len(lines), stderr.String())
 		}
-		want := line{Time: "2000-01-01T00:00:10Z", State: "fetching", Events: 6000, Of: 10_000} // the sixth page arrived after 8.7 s
+		// The sixth page arrived after 8.7 s.
+		want := line{Time: "2000-01-01T00:00:10Z", State: "fetching", Events: 6000, Of: 10_000, PerSecond: 600}
 		if got := lines[after10s]; got != want {
 			t.Errorf("got %+v, want %+v", got, want)
+		}
+		want = line{Time: "2000-01-01T00:00:14Z", State: "fetching", Done: true, Events: 10_000, Of: 10_000, PerSecond: 689.7}
+		if got := lines[len(lines)-1]; got != want {
+			t.Errorf("got %+v at the end, want %+v", got, want)
 		}
 	})
 }

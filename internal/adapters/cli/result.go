@@ -49,9 +49,9 @@ func (s *session) stdoutScreen() *terminal.Screen {
 func notComplete(pages int64, read string, err error) string {
 	switch stoppedBy(err) {
 	case stoppedByMaxPages:
-		return fmt.Sprintf("not complete: stopped after %s as asked, %s", quantity(pages, "page", "pages"), read)
+		return fmt.Sprintf("not complete: stopped after %s, as --max-pages says, %s", quantity(pages, "page", "pages"), read)
 	case stoppedByMaxTime:
-		return "not complete: stopped when its time was over, as asked, " + read
+		return "not complete: stopped when its time was over, as --for says, " + read
 	case stoppedBySignal:
 		return "not complete: stopped by a signal, " + read
 	}

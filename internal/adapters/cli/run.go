@@ -54,6 +54,9 @@ func (c *runCommand) Run(s *session) error {
 	if c.DryRun && c.For > 0 {
 		return settings.Invalid("--for", "it has no effect with --dry-run; use --max-pages")
 	}
+	if c.DryRun && c.NewPass {
+		return settings.Invalid("--new-pass", "it has no effect with --dry-run, which always begins at the head")
+	}
 	if c.DryRun {
 		return c.dryRun(s)
 	}
@@ -76,6 +79,7 @@ func (c *runCommand) Run(s *session) error {
 	}
 	defer release()
 	sum, err := s.ingest(db, runner, observer, tracker)
+	err = limitError(err, sum.Pages, domain.Position{Offset: sum.Offset, AnnouncedLast: sum.Announced})
 	if sum.Pass == 0 { // the runner never claimed the stream
 		return err
 	}
@@ -96,6 +100,32 @@ func (s *session) ingest(db Database, runner Runner, observer observers, tracker
 	tracker.SetClaiming()
 	return runner.Run(s.ctx)
 }
+
+// limitError returns err. If err says that --max-pages or --for has ended a run after so many pages, at this position, it returns an error
+// that names the flag.
+func limitError(err error, pages int64, read domain.Position) error {
+	switch {
+	case errors.Is(err, ingest.ErrMaxPages):
+		return &domain.Error{
+			Kind: domain.Stopped, Code: domain.CodePageLimitReached, Op: "stopped after " + quantity(pages, "page", "pages"),
+			Err: reachedLimit{text: "as --max-pages says, " + readText(read), cause: ingest.ErrMaxPages},
+		}
+	case errors.Is(err, ingest.ErrMaxTime):
+		named := *domain.AsError(err)
+		named.Err = reachedLimit{text: "as --for says, " + readText(read), cause: ingest.ErrMaxTime}
+		return &named
+	}
+	return err
+}
+
+// A reachedLimit is an error of package ingest with another text.
+type reachedLimit struct {
+	text  string
+	cause error
+}
+
+func (l reachedLimit) Error() string { return l.text }
+func (l reachedLimit) Unwrap() error { return l.cause }
 
 // What can ask a run to stop.
 const (

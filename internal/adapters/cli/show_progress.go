@@ -37,7 +37,8 @@ func (s *session) showsLiveLine() bool {
 // progressJSON is one line of `pawl run --progress json`.
 type progressJSON struct {
 	Time         string  `json:"time"`                    // when the line was written
-	State        string  `json:"state"`                   // preparing, claiming, fetching, storing or waiting
+	State        string  `json:"state"`                   // preparing, claiming, fetching, storing, waiting or, if there was nothing to read, complete
+	Done         bool    `json:"done"`                    // the stream is complete; the last line is written at the end of the run
 	Events       int64   `json:"events"`                  // records from the head that this pass has read and stored
 	Of           *int64  `json:"of,omitempty"`            // records that the API announced
 	PerSecond    float64 `json:"per_second,omitempty"`    // records per second in the last minutes, with waits
@@ -52,7 +53,7 @@ type progressJSON struct {
 // writeProgressJSON writes s as a JSON object on one line. It ignores an error of w, because a run does not end for lack of a reader.
 func writeProgressJSON(w io.Writer, s progress.Snapshot, now time.Time) {
 	out := progressJSON{
-		Time: formatTime(now), State: s.State.String(), Events: s.Offset, PerSecond: s.PerSecond,
+		Time: formatTime(now), State: s.State.String(), Done: s.Done, Events: s.Offset, PerSecond: s.RoundedSpeed(),
 		LeftSeconds: seconds(s.Left), LeftByQuota: s.LeftByQuota, Retries: s.Retries,
 	}
 	if s.Total.Known {

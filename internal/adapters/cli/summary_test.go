@@ -175,7 +175,7 @@ func TestSummary(t *testing.T) {
 `},
 		{
 			name: "--max-pages", sum: newSummary(part), err: stopped(fmt.Errorf("%w, 41 %% read", ingest.ErrMaxPages)),
-			want: "20,000 events stored in 127.0.0.1:5432/db, stream datasync not complete: stopped after 20 pages as asked, 41 % read" + restOfPart,
+			want: "20,000 events stored in 127.0.0.1:5432/db, stream datasync not complete: stopped after 20 pages, as --max-pages says, 41 % read" + restOfPart,
 		},
 		{
 			name: "a signal", sum: newSummary(part), err: stopped(context.Canceled),

@@ -47,13 +47,16 @@ func (t *Tracker) Report(log *slog.Logger) (stop func()) {
 }
 
 // Watch calls do with a snapshot every watchInterval until the run is complete, for the first time after one interval. The function stop
-// ends the calls and waits for one in progress. A second call of stop does nothing.
+// ends the calls, waits for one in progress, and calls do with the last snapshot. A second call of stop does nothing.
 func (t *Tracker) Watch(do func(s Snapshot, now time.Time)) (stop func()) {
 	return callEvery(watchInterval, func(now time.Time) {
 		if s := t.Snapshot(now); s.State != Complete {
 			do(s, now)
 		}
-	}, func() {})
+	}, func() {
+		now := time.Now()
+		do(t.Snapshot(now), now)
+	})
 }
 
 // Fields returns s as the fields of a log line. It leaves out the values that are not known.
@@ -66,8 +69,7 @@ func Fields(s Snapshot, now time.Time) []slog.Attr {
 		fields = append(fields, slog.String("share", formatPermille(stored)))
 	}
 	if s.PerSecond > 0 {
-		oneDecimal := math.Round(s.PerSecond*10) / 10
-		fields = append(fields, slog.Float64("per_second", oneDecimal))
+		fields = append(fields, slog.Float64("per_second", s.RoundedSpeed()))
 	}
 	if s.Left > 0 {
 		eta := time.Duration(ceilSeconds(s.Left)) * time.Second
@@ -78,6 +80,9 @@ func Fields(s Snapshot, now time.Time) []slog.Attr {
 	}
 	return append(fields, slog.Int("retries", s.Retries), slog.String("state", s.stateForms(now)[0]))
 }
+
+// RoundedSpeed returns PerSecond with one decimal.
+func (s Snapshot) RoundedSpeed() float64 { return math.Round(s.PerSecond*10) / 10 }
 
 // Steps shows the steps of a command whose progress cannot be measured. Its methods may be called from any goroutine.
 type Steps struct {

@@ -42,6 +42,7 @@ type Snapshot struct {
 	Offset    int64        // the number of records from the head that this pass has read and stored
 	MaxOffset int64        // the greatest offset of all passes; the records before it are stored already
 	Total     domain.Total // the number of records that the API announced
+	Done      bool         // the pass is complete
 
 	PerSecond   float64       // the records per second in the last minutes, including waits; 0 if not known
 	Left        time.Duration // the estimated time until all announced records are stored; 0 if not known
@@ -220,7 +221,7 @@ func (t *Tracker) Snapshot(now time.Time) Snapshot {
 	s := Snapshot{
 		State: shown.state, Wait: shown.wait,
 		Offset: t.position.Offset, MaxOffset: t.position.MaxOffset, Total: t.position.AnnouncedLast,
-		Retries: t.retries,
+		Done: t.position.Done, Retries: t.retries,
 	}
 	current := sample{at: now, received: t.received, quotaWait: t.quotaWait + t.currentQuotaWait(now)}
 	s.PerSecond = t.speed.intervalUntil(current).perSecond()

@@ -253,7 +253,7 @@ func TestTrackerClaimed(t *testing.T) {
 		{name: "at the head", position: domain.Position{Pass: 1}, want: Snapshot{State: Fetching}},
 		{name: "halfway", position: halfway, want: fromHalfway},
 		{name: "halfway, with --new-pass", position: halfway, newPass: true, want: fromHalfway},
-		{name: "complete", position: done, want: Snapshot{State: Complete, Offset: 100, MaxOffset: 100, Total: knownTotal(100)}},
+		{name: "complete", position: done, want: Snapshot{State: Complete, Done: true, Offset: 100, MaxOffset: 100, Total: knownTotal(100)}},
 		{
 			name: "complete, with --new-pass", position: done, newPass: true,
 			want: Snapshot{State: Fetching, MaxOffset: 100}, rereads: true,

@@ -35,7 +35,7 @@ type Values struct {
 	Stream          string `group:"database" name:"stream" setting:"PAWL_STREAM" default:"datasync" placeholder:"NAME" help:"The stream's name. Each stream has its own checkpoint."`
 
 	EnvFile   string `group:"output" name:"env-file" placeholder:"FILE" help:"A file of NAME=value lines. The environment prevails over it. Default .env, if it exists."`
-	Progress  string `group:"output" name:"progress" setting:"PAWL_PROGRESS" default:"auto" choices:"auto,always,never,json" placeholder:"WHEN" help:"How a run shows its progress: auto shows a live line on a terminal and writes a log line every 5 s elsewhere, always shows the live line, never does neither, json writes a JSON object to standard error every second."`
+	Progress  string `group:"output" name:"progress" setting:"PAWL_PROGRESS" default:"auto" choices:"auto,always,never,json" placeholder:"WHEN" help:"How a run shows its progress: auto shows a live line on a terminal and writes a log line every 5 s elsewhere, always shows the live line, never does neither, json writes a JSON object to standard error every second and at the end, between the log lines, which are JSON too with --log-format=json."`
 	LogFormat string `group:"output" name:"log-format" setting:"PAWL_LOG_FORMAT" default:"text" choices:"text,json" placeholder:"FORMAT" help:"The format of log lines: text or json."`
 	LogLevel  string `group:"output" name:"log-level" setting:"PAWL_LOG_LEVEL" default:"info" choices:"debug,info,warn,error" placeholder:"LEVEL" help:"The lowest level to log: debug, info, warn or error."`
 }
