@@ -40,9 +40,10 @@ run: build ## Read the API in API_BASE_URL into PostgreSQL; with nothing set a m
 	export PAWL_DOWNLOAD=$${PAWL_DOWNLOAD:-yes}; \
 	if [ -n "$$api" ]; then exec bin/pawl run; else exec bin/pawl demo --port $(DEMO_PORT) --folder '$(DEMO_FOLDER)'; fi
 
-psql: build ## Start psql on the database of `make run`; ARGS="-c 'SELECT …'" for psql
+psql: build ## Start psql on DATABASE_URL, else on the database of `make run`; ARGS="-c 'SELECT …'" for psql
 	@api=$$(bin/pawl config API_BASE_URL) || exit; \
-	if [ -z "$$api" ]; then export DATABASE_URL='embedded:$(DEMO_FOLDER)' DATABASE_URL_FILE=; fi; \
+	case "$$api$$(bin/pawl config DATABASE_URL --json)" in '{'*'"origin":"not set"'* | '{'*'"origin":"chosen: '*) \
+		export DATABASE_URL='embedded:$(DEMO_FOLDER)';; esac; \
 	exec bin/pawl psql $(ARGS)
 
 up: ## Run the demo in containers, with PostgreSQL and Jaeger, and keep its traces

@@ -64,7 +64,7 @@ func mistakes() []mistake {
 		},
 		{
 			name: "no database to read", args: "status", env: map[string]string{"DATABASE_URL": "", "API_BASE_URL": ""},
-			code: 2, words: []string{"DATABASE_URL", ".pawl/data has no database", "pawl run", "pawl demo"},
+			code: 2, words: []string{".pawl/data has no database", "`DATABASE_URL=embedded:.pawl/data pawl run`", "pawl demo"},
 		},
 		{
 			name: "a folder without a database", args: "status", env: map[string]string{"DATABASE_URL": "embedded:elsewhere"},

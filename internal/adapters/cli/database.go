@@ -153,6 +153,9 @@ func (s *session) hasDatabase(folder string) bool {
 // noDatabaseError returns the Invalid error for a command that found no database. It names a private database nearby.
 func (s *session) noDatabaseError(problem string) error {
 	hint := "`pawl run` makes one, and `pawl demo` one to try it"
+	if s.settings.DatabaseURL == "" && s.screen.Kind() == terminal.Plain { // then a run would not make one
+		hint = "`DATABASE_URL=" + embeddedPrefix + dataFolder + " pawl run` makes one, and `pawl demo` one to try it"
+	}
 	folder, _, isPrivate := s.wiring.PrivateFolder(s.settings.DatabaseURL)
 	candidates := []string{dataFolder, demoFolder}
 	if isPrivate {

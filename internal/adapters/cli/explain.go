@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -41,10 +42,23 @@ func (c *helpCommand) Help() string {
 // toleratesWrongSettings implements settingsTolerant. The topic may be the message about the wrong setting.
 func (c *helpCommand) toleratesWrongSettings() {}
 
-// Run executes `pawl help` with a code. kong calls it. commandArgs has replaced `pawl help` with a command by the command's --help.
+// Run executes `pawl help` with a topic. kong calls it. commandArgs has replaced `pawl help` with a command by the command's --help, unless
+// flags stand before the word help.
 func (c *helpCommand) Run(s *session, k *kong.Context) error {
 	topic := strings.Trim(c.Topic, "[]") // as it stands in the message
-	known := append(commandNames(k.Model.Node), settingsTopic)
+	commands := commandNames(k.Model.Node)
+	switch {
+	case topic == settingsTopic:
+		return s.printTopic(printSettingsHelp)
+	case slices.Contains(commands, topic):
+		return s.printTopic(printHelp, topic)
+	case mayHoldSecret(topic):
+		return &domain.Error{
+			Kind: domain.Invalid, Code: domain.CodeUsage, Op: "help", Err: errors.New("there is no such command and no such code"),
+			Hint: "see `pawl --help`",
+		}
+	}
+	known := append(commands, settingsTopic)
 	for _, e := range explanations() {
 		if string(e.code) == topic {
 			return outputError(e.write(s.Stdout))
@@ -55,6 +69,18 @@ func (c *helpCommand) Run(s *session, k *kong.Context) error {
 		Kind: domain.Invalid, Code: domain.CodeUsage, Op: "help", Err: fmt.Errorf("there is no command and no code %q", c.Topic),
 		Hint: "did you mean `pawl help " + settings.MostSimilar(topic, known) + "`?",
 	}
+}
+
+// printTopic prints the help of a command, or of pawl without a command, as printer writes it.
+func (s *session) printTopic(printer kong.HelpPrinter, command ...string) error {
+	const helpFlag = "--help"
+	var g grammar
+	parser, err := newParser(&g, kong.Writers(s.Stdout, s.screen), kong.Help(printer), kong.Exit(func(int) {}))
+	if err != nil {
+		return err
+	}
+	_, _ = parser.Parse(append(command, helpFlag)) // it prints the help, and then an error says what else the command needs
+	return nil
 }
 
 // commandNames returns the names of the commands directly below node.

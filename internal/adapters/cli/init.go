@@ -216,13 +216,19 @@ func (i *initialisation) oneTry() retry.Policy {
 // warnAboutEnvironment warns about the settings that the user has changed, but whose former value prevails because it is in the
 // environment.
 func (i *initialisation) warnAboutEnvironment() {
-	for _, setting := range []struct{ name, before, after string }{
-		{"API_BASE_URL", i.settings.APIBaseURL, i.checked.APIBaseURL},
-		{"API_KEY", i.settings.APIKey, i.checked.APIKey},
-		{"DATABASE_URL", i.settings.DatabaseURL, i.checked.DatabaseURL},
+	environment := settings.NewEnvironment(i.Environ) // without .env
+	for _, setting := range []struct {
+		variables     []string
+		before, after string
+	}{
+		{[]string{"API_BASE_URL"}, i.settings.APIBaseURL, i.checked.APIBaseURL},
+		{[]string{"API_KEY", "TARGET_API_KEY", "API_KEY_FILE"}, i.settings.APIKey, i.checked.APIKey},
+		{[]string{"DATABASE_URL", "DATABASE_URL_FILE"}, i.settings.DatabaseURL, i.checked.DatabaseURL},
 	} {
-		if setting.before != setting.after && setting.before != "" && i.origins.FromEnvironment(setting.name) {
-			i.log.Warn("the environment has another " + setting.name + ", which prevails over " + settings.DefaultEnvFile + ": unset it")
+		for _, variable := range setting.variables {
+			if setting.before != setting.after && environment.Get(variable) != "" {
+				i.log.Warn("the environment has " + variable + " with another value, which prevails over " + settings.DefaultEnvFile + ": unset it")
+			}
 		}
 	}
 }

@@ -21,7 +21,7 @@ func (i *initialisation) printResult(w io.Writer) error {
 		rows = append(rows,
 			[]string{"API", quantity(total.N, "event", "events") + " announced: " + quantity(pages, "page", "pages")},
 			[]string{"time", describeTime(pages, i.page.Receipt)},
-			[]string{"disk", "about " + humanize.Bytes(uint64(total.N)*bytesPerEvent) + ", and up to 1 GB for PostgreSQL's log"}) //nolint:gosec // no total is negative
+			[]string{"disk", "about " + describeDisk(total.N) + ", and up to 1 GB for PostgreSQL's log"})
 	} else {
 		rows = append(rows, []string{"API", "it answers, but announces no total, so the time and the disk for a run are not known"})
 	}
@@ -35,6 +35,11 @@ func (i *initialisation) printResult(w io.Writer) error {
 
 // bytesPerEvent is the disk that PostgreSQL needs for an event of about 350 bytes, with its key (docs/performance.md).
 const bytesPerEvent = 220
+
+// describeDisk returns the disk that so many events need. The number comes from the API and may be absurd.
+func describeDisk(events int64) string {
+	return humanize.Bytes(uint64(min(events, math.MaxInt64/bytesPerEvent)) * bytesPerEvent) //nolint:gosec // no total is negative
+}
 
 // describeTime returns how long the rate limit of the receipt makes a run of so many pages take.
 func describeTime(pages int64, r domain.Receipt) string {
@@ -59,11 +64,17 @@ func describeTime(pages int64, r domain.Receipt) string {
 	if waits <= 0 {
 		return "no wait for the rate limit: " + limit
 	}
-	return word + " " + roundTime(time.Duration(waits)*window) + ": " + limit
+	longest := int64(math.MaxInt64 / window)
+	return word + " " + roundTime(time.Duration(min(waits, longest))*window) + ": " + limit
 }
 
 // divideUp returns a divided by b, rounded up.
-func divideUp(a, b int64) int64 { return (a + b - 1) / b }
+func divideUp(a, b int64) int64 {
+	if a%b == 0 {
+		return a / b
+	}
+	return a/b + 1
+}
 
 // roundTime returns d in the largest unit of which it has at least two, rounded.
 func roundTime(d time.Duration) string {

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +150,48 @@ func checkEnvFile(t *testing.T, lines []string) {
 	}
 }
 
+// TestInit_Prevailing checks that `pawl init` names each variable in the environment that prevails over a key which the user types.
+func TestInit_Prevailing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte("former"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for variable, value := range map[string]string{"API_KEY": "former", "TARGET_API_KEY": "former", "API_KEY_FILE": file} {
+		t.Run(variable, func(t *testing.T) {
+			env := []string{"API_BASE_URL=https://api.example/v1", "DATABASE_URL=" + initDatabase, variable + "=" + value}
+			d, end := startInit(t.Context(), t, env...)
+			d.answer("base URL", "\n")
+			d.answer("not shown) [********]: ", initKey+"\n")
+			d.answer("embedded:DIR", "\n")
+			_, _ = end()
+			shown := d.shown.String()
+			if want := "the environment has " + variable + " with another value"; strings.Count(shown, "with another value") != 1 || !strings.Contains(shown, want) {
+				t.Errorf("the terminal shows %q, want %q in it", shown, want)
+			}
+			var got cli.Settings // what a run then uses
+			if code, _, stderr := pawl(t, env, newRecordingWiring(&got), "run"); code != cli.ExitDone || got.APIKey != "former" {
+				t.Errorf("got exit %d and key %s, want the former one: %s", code, got.APIKey, stderr)
+			}
+		})
+	}
+}
+
+// TestInit_HugeTotal checks that an absurd total of the API gives no negative numbers.
+func TestInit_HugeTotal(t *testing.T) {
+	for _, total := range []int64{9e17, math.MaxInt64} {
+		t.Chdir(t.TempDir())
+		page := newInitPage(unchanged)
+		page.To.AnnouncedLast.N = total
+		env := []string{"API_BASE_URL=https://api.example/v1", "API_KEY=" + initKey}
+		code, stdout, _ := pawl(t, env, newInitWiring(t, page), "init")
+		for _, want := range []string{"about 106752 days", "about 9.2 EB", "pages\n"} {
+			if code != cli.ExitDone || !strings.Contains(stdout, want) || strings.Contains(stdout, "-") && strings.Contains(stdout, "announced: -") {
+				t.Errorf("%d: got exit %d and\n%s\nwant %q in it", total, code, stdout, want)
+			}
+		}
+	}
+}
+
 // TestInit_Time checks what `pawl init` says about the time for 200 pages.
 func TestInit_Time(t *testing.T) {
 	for _, tt := range []struct {
@@ -257,7 +301,7 @@ func TestInit_Terminal(t *testing.T) {
 	if strings.Contains(shown, "-key\r") {
 		t.Errorf("the terminal shows the key: %q", shown)
 	}
-	if want := "the environment has another API_BASE_URL"; !strings.Contains(shown, want) {
+	if want := "the environment has API_BASE_URL with another value"; !strings.Contains(shown, want) {
 		t.Errorf("the terminal shows %q, want %q in it", shown, want)
 	}
 	checkEnvFile(t, []string{"API_BASE_URL=https://new.example/v1", "API_KEY=" + initKey, "DATABASE_URL=" + initDatabase})

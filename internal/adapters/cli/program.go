@@ -122,7 +122,7 @@ type grammar struct {
 	settings.Values `embed:""`
 
 	Demo       demoCommand       `cmd:"" example:"pawl demo" help:"Read a mock API into a private PostgreSQL, to see what pawl does. It needs no settings."`
-	Init       initCommand       `cmd:"" example:"pawl init  # asks for your own API; without a terminal: exit code 2" help:"Ask for the API and the database, try both, and write .env."`
+	Init       initCommand       `cmd:"" example:"pawl init  # asks for your own API" help:"Ask for the API and the database, try both, and write .env."`
 	Run        runCommand        `cmd:"" example:"DATABASE_URL=embedded:.pawl/demo API_KEY=demo-key \\\n  pawl run --api-base-url http://127.0.0.1:18080/api/v1" help:"Read the stream into PostgreSQL until it is complete, from where the last run stopped."`
 	Status     statusCommand     `cmd:"" example:"pawl status" help:"Print how far each stream is, whether a runner is alive, and what needs attention."`
 	Verify     verifyCommand     `cmd:"" example:"pawl verify" help:"Check that the stored data is consistent and, with --against-api, that it equals what the API returns."`
@@ -131,7 +131,7 @@ type grammar struct {
 	Psql       psqlCommand       `cmd:"" example:"pawl psql -c 'SELECT type, count(*) FROM events GROUP BY type'" passthrough:"" help:"Start psql on the database. The rest of the line is for psql."`
 	Config     configCommand     `cmd:"" example:"pawl config" help:"Print every setting and where it comes from."`
 	Migrate    migrateCommand    `cmd:"" example:"pawl migrate" help:"Update the database's schema."`
-	Move       moveCommand       `cmd:"" example:"API_BASE_URL=http://127.0.0.1:18081/api/v1 DATABASE_URL=embedded:.pawl/demo \\\n  pawl move --from http://127.0.0.1:18080/api/v1" help:"Set the stream's source URL to API_BASE_URL, after the API has moved."`
+	Move       moveCommand       `cmd:"" example:"API_BASE_URL=http://127.0.0.1:18081/api/v1 DATABASE_URL=embedded:.pawl/demo \\\n  pawl move --from http://127.0.0.1:18080/api/v1\n# and back:\nAPI_BASE_URL=http://127.0.0.1:18080/api/v1 DATABASE_URL=embedded:.pawl/demo \\\n  pawl move --from http://127.0.0.1:18081/api/v1" help:"Set the stream's source URL to API_BASE_URL, after the API has moved."`
 	Checkpoint checkpointCommand `cmd:"" help:"Show where a stream continues, or make it start over from its first page."`
 	Completion completionCommand `cmd:"" example:"pawl completion bash" help:"Print a script for the shell that completes pawl's commands and flags."`
 	Version    versionCommand    `cmd:"" example:"pawl version" help:"Print the version."`
@@ -303,6 +303,11 @@ func commandArgs(args, commands []string) []string {
 // name, such as --batch-size, its hint is how to set that setting.
 func commandLineError(err error) error {
 	failure := &domain.Error{Kind: domain.Invalid, Code: domain.CodeUsage, Op: "command line", Err: err, Hint: "see `pawl --help`"}
+	if mayHoldSecret(err.Error()) {
+		failure.Err = errors.New("an argument or a flag is not possible; it is not shown, because it may hold a secret")
+		failure.Hint = "set API_BASE_URL, API_KEY and DATABASE_URL in the environment or in .env"
+		return failure
+	}
 	_, flag, isFlag := strings.Cut(err.Error(), "unknown flag --")
 	flag, _, _ = strings.Cut(flag, ",")
 	setting, findErr := settings.Find(strings.ToUpper(strings.ReplaceAll(flag, "-", "_")))
@@ -318,9 +323,17 @@ func commandLineError(err error) error {
 	return failure
 }
 
+// mayHoldSecret reports whether a text from the command line may hold a URL with a password.
+func mayHoldSecret(text string) bool {
+	return strings.Contains(text, "://") || strings.Contains(text, "@")
+}
+
 // checkUTF8 returns an error if an argument is not UTF-8, because the database would refuse it.
 func checkUTF8(args []string) error {
 	for _, arg := range args {
+		if !utf8.ValidString(arg) && mayHoldSecret(arg) {
+			return errors.New("an argument is not UTF-8")
+		}
 		if !utf8.ValidString(arg) {
 			return fmt.Errorf("%s is not UTF-8", strconv.QuoteToASCII(arg))
 		}

@@ -118,3 +118,32 @@ func TestMain_Words(t *testing.T) {
 		}
 	}
 }
+
+// TestMain_SecretArgument checks that no message shows an argument that may be a URL with a password.
+func TestMain_SecretArgument(t *testing.T) {
+	t.Parallel()
+	const secret = "postgres://u:" + password + "@h/d"
+	for _, args := range [][]string{
+		{"run", secret}, {secret}, {"run", "--url", secret}, {"help", secret}, {"run", "u:" + password + "@h"}, {"run", "--" + secret},
+		{"config", secret + "\xff"},
+	} {
+		code, stdout, stderr := pawl(t, nil, cli.Wiring{}, args...)
+		if code == cli.ExitDone || strings.Contains(stdout+stderr, password) || !strings.HasPrefix(stderr, "pawl: ") {
+			t.Errorf("%q: got exit %d and %q, want an error without the password", args, code, stderr)
+		}
+	}
+}
+
+// TestMain_HelpAfterFlags checks that flags may stand before the word help.
+func TestMain_HelpAfterFlags(t *testing.T) {
+	t.Parallel()
+	for topic, want := range map[string]string{
+		"run": "Usage: pawl run [flags]", "dlq": "Usage: pawl dlq <command>", "settings": "These settings are flags", "usage": "usage\n",
+	} {
+		_, without, _ := pawl(t, nil, cli.Wiring{}, "help", topic)
+		code, stdout, stderr := pawl(t, nil, cli.Wiring{}, "--stream", "x", "help", topic)
+		if code != cli.ExitDone || !strings.HasPrefix(stdout, want) || stdout != without {
+			t.Errorf("%s: got exit %d and %q, want %q; %s", topic, code, stdout, without, stderr)
+		}
+	}
+}

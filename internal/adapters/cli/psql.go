@@ -58,7 +58,7 @@ func findPsql(bin string) (string, error) {
 	}
 	program, err := exec.LookPath("psql")
 	if err != nil {
-		return "", psqlError(errors.New("psql is not on this machine"))
+		return "", psqlError(fmt.Errorf("psql is not on this machine: %w", err))
 	}
 	return program, nil
 }
@@ -109,8 +109,9 @@ func psqlError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &domain.Error{
-		Kind: domain.Invalid, Code: domain.CodePsqlFailed, Op: "psql", Err: err,
-		Hint: "install PostgreSQL's client programs (postgresql-client)",
+	failure := &domain.Error{Kind: domain.Invalid, Code: domain.CodePsqlFailed, Op: "psql", Err: err}
+	if errors.Is(err, exec.ErrNotFound) {
+		failure.Hint = "install PostgreSQL's client programs (postgresql-client)"
 	}
+	return failure
 }

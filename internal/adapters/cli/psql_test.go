@@ -76,3 +76,20 @@ func TestPsql_Signals(t *testing.T) {
 		t.Fatal("psql did not end")
 	}
 }
+
+// TestPsql_CannotStart checks that only a psql that is not on this machine is to be installed.
+func TestPsql_CannotStart(t *testing.T) {
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "psql"), []byte("#!/missing/interpreter\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, isMissing := range map[string]bool{bin: false, t.TempDir(): true} {
+		t.Setenv("PATH", path)
+		w := newEmptyWiring()
+		w.PsqlEnviron = func(string) ([]string, error) { return nil, nil }
+		code, _, stderr := pawl(t, validEnv(), w, "psql")
+		if hasAdvice := strings.Contains(stderr, "install PostgreSQL's client programs"); code != cli.ExitSettings || hasAdvice != isMissing {
+			t.Errorf("psql missing %t: got exit %d and %q", isMissing, code, stderr)
+		}
+	}
+}

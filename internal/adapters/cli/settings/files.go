@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 
@@ -41,20 +42,23 @@ func envFilePath(c *kong.Context) (path string, isNamed bool) {
 	return DefaultEnvFile, false
 }
 
-// addFile adds the variables of a .env file to e, except those that are set in e. A secret has two variables: NAME holds its value, and
-// NAME_FILE names its file. If one of the two is set in e, addFile adds neither. A missing file is an error only if isNamed is true: the
+// addFile adds the variables of a .env file to e, except those of settings that are set in e. A setting may have several variables: two
+// names, or NAME for the value of a secret and NAME_FILE for its file. If one of them is set in e, addFile adds none of them. A missing file is an error only if isNamed is true: the
 // command line names the file.
 func (e Environment) addFile(path string, isNamed bool) error {
 	variables, err := readEnvFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !isNamed {
 		return nil
 	}
+	if failure := domain.AsError(err); failure != nil && isNamed {
+		failure.Op = "--" + envFileFlag + " " + path
+	}
 	if err != nil {
 		return err
 	}
 	for name := range variables {
-		isSet := e[name].value != "" || e[otherVariable(name)].value != ""
-		if isSet {
+		isSet := func(name string) bool { return e[name].value != "" }
+		if slices.ContainsFunc(variablesOf(name), isSet) {
 			delete(variables, name)
 		}
 	}
@@ -62,6 +66,17 @@ func (e Environment) addFile(path string, isNamed bool) error {
 		e[name] = variable{value: value, source: path}
 	}
 	return nil
+}
+
+// variablesOf returns all variables of the setting that has this variable.
+func variablesOf(name string) []string {
+	names := []string{name, otherVariable(name)}
+	for _, n := range names[:2] {
+		if setting, err := Find(n); err == nil {
+			names = append(names, setting.EnvNames...)
+		}
+	}
+	return names
 }
 
 // otherVariable returns the other variable for the same secret: NAME_FILE for NAME, and NAME for NAME_FILE.
@@ -79,15 +94,15 @@ const byteOrderMark = "\ufeff"
 func readEnvFile(path string) (map[string]string, error) {
 	content, err := readFile(path, maxEnvFileBytes)
 	if err != nil {
-		return nil, envFileError(fmt.Errorf("%s cannot be read: %w", path, err))
+		return nil, envFileError(path, fmt.Errorf("it cannot be read: %w", err))
 	}
 	content = bytes.TrimPrefix(content, []byte(byteOrderMark))
 	variables, err := parseEnv(content, 0)
 	if err != nil { // err is not wrapped, because it quotes the file and so perhaps a secret
-		return nil, envFileError(fmt.Errorf("line %d of %s is not NAME=value", wrongLine(content), path))
+		return nil, envFileError(path, fmt.Errorf("line %d is not NAME=value", wrongLine(content)))
 	}
 	if line := lineWithDollar(content, variables); line > 0 {
-		return nil, envFileError(fmt.Errorf("line %d of %s has a $ that is not in single quotes: NAME='value'", line, path))
+		return nil, envFileError(path, fmt.Errorf("line %d has a $ that is not in single quotes: NAME='value'", line))
 	}
 	return variables, nil
 }
@@ -147,10 +162,9 @@ func lineWithDollar(content []byte, variables map[string]string) int {
 	return n
 }
 
-func envFileError(err error) error {
+func envFileError(path string, err error) error {
 	return &domain.Error{
-		Kind: domain.Invalid, Code: domain.CodeEnvFileInvalid, Op: "--" + envFileFlag, Err: err,
-		Hint: ".env.example shows what it should contain",
+		Kind: domain.Invalid, Code: domain.CodeEnvFileInvalid, Op: path, Err: err, Hint: "`pawl help settings` shows what it may contain",
 	}
 }
 

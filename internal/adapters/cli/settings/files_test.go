@@ -43,21 +43,21 @@ func TestReadEnvFile_Errors(t *testing.T) {
 		content string
 		want    string // a part of the error; empty if there is none
 	}{
-		{name: "no pair", content: "# comment\nA=1\nno pair " + secret + "\nB=2\n", want: "line 3 of"},
-		{name: "an open quote", content: "A=1\nB='" + secret + "\nC=2\n", want: "line 2 of"},
-		{name: "a dollar", content: "A=1\nB=" + secret + "$x\n", want: "line 2 of"},
-		{name: "a dollar in double quotes", content: "B=\"" + secret + "$x\"\n", want: "line 1 of"},
+		{name: "no pair", content: "# comment\nA=1\nno pair " + secret + "\nB=2\n", want: "line 3 "},
+		{name: "an open quote", content: "A=1\nB='" + secret + "\nC=2\n", want: "line 2 "},
+		{name: "a dollar", content: "A=1\nB=" + secret + "$x\n", want: "line 2 "},
+		{name: "a dollar in double quotes", content: "B=\"" + secret + "$x\"\n", want: "line 1 "},
 		{name: "a dollar in single quotes", content: "B='" + secret + "$x'\n"},
 		{name: "a dollar in a comment behind a value", content: "A=1 # not $x\n"},
-		{name: "a dollar in quotes before a comment", content: "A=\"$x\" # 1\n", want: "line 1 of"},
-		{name: "a byte order mark before an error", content: "\ufeffA=1\nB\n", want: "line 2 of"},
+		{name: "a dollar in quotes before a comment", content: "A=\"$x\" # 1\n", want: "line 1 "},
+		{name: "a byte order mark before an error", content: "\ufeffA=1\nB\n", want: "line 2 "},
 		{name: "a dollar in a comment after a tab", content: "A=1\t# costs $5\n"},
-		{name: "a dollar after a colon", content: "A=1\nB: " + secret + "$X\n", want: "line 2 of"},
-		{name: "a dollar in the second line of a value", content: "A=\"1\n" + secret + "$X\n\"\nB=2\n", want: "line 2 of"},
+		{name: "a dollar after a colon", content: "A=1\nB: " + secret + "$X\n", want: "line 2 "},
+		{name: "a dollar in the second line of a value", content: "A=\"1\n" + secret + "$X\n\"\nB=2\n", want: "line 2 "},
 		{name: "a dollar in the second line of a quoted value", content: "A='1\n" + secret + "$X\n'\n"},
-		{name: "a dollar before a bracket", content: "A=1$(" + secret + ")\n", want: "line 1 of"},
+		{name: "a dollar before a bracket", content: "A=1$(" + secret + ")\n", want: "line 1 "},
 		{name: "an escaped dollar in double quotes", content: "A=\"" + secret + "\\$X\"\n"},
-		{name: "an escaped dollar without quotes", content: "A=" + secret + "\\$X\n", want: "line 1 of"},
+		{name: "an escaped dollar without quotes", content: "A=" + secret + "\\$X\n", want: "line 1 "},
 		{name: "a dollar in a comment", content: "# B=$x\nA=1\n"},
 	}
 	for _, tt := range tests {
