@@ -52,11 +52,11 @@ func mistakes() []mistake {
 		run("API_KEY", "", 2, "API_KEY", "API_KEY_FILE"),
 		{
 			name: "neither address nor key", args: "run", env: map[string]string{"API_BASE_URL": "", "API_KEY": ""},
-			code: 2, words: []string{"API_BASE_URL and API_KEY"},
+			code: 2, words: []string{"API_BASE_URL: the API's base URL, like https://host/api/v1; API_KEY: the API's key"},
 		},
 		{
 			name: "nothing is set", args: "run", env: map[string]string{"API_BASE_URL": "", "API_KEY": "", "DATABASE_URL": ""},
-			code: 2, words: []string{"API_BASE_URL and API_KEY and DATABASE_URL", "embedded:.pawl/data"},
+			code: 2, words: []string{"API_BASE_URL: ", "; API_KEY: ", "; DATABASE_URL: postgres://", "embedded:.pawl/data"},
 		},
 		{
 			name: "no database in a cron job", args: "run", env: map[string]string{"DATABASE_URL": ""},

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +94,44 @@ func TestError_ControlCharacters(t *testing.T) {
 	}
 }
 
+// TestError_Origin checks that a message about a secret says where it comes from.
+func TestError_Origin(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	key, envFile := write("key", "k"), write("settings", "API_KEY=k\n")
+	failure := func(kind domain.Kind, code domain.Code) *domain.Error {
+		return &domain.Error{Kind: kind, Code: code, Op: "x", Err: errors.New("wrong"), Hint: "correct it"}
+	}
+	refused, invalid := failure(domain.Unauthorized, domain.CodeAPIKeyRefused), failure(domain.Invalid, domain.CodeDatabaseURLInvalid)
+	for _, tt := range []struct {
+		err  *domain.Error
+		env  []string
+		args []string
+		want string
+	}{
+		{err: refused, env: validEnv(), want: "correct it; the key is API_KEY from the environment [api-key-refused]\n"},
+		{err: refused, env: validEnv("API_KEY=", "TARGET_API_KEY=k"), want: "; the key is TARGET_API_KEY from the environment ["},
+		{err: refused, env: validEnv("API_KEY=", "API_KEY_FILE="+key), want: "; the key is API_KEY_FILE from the environment ["},
+		{err: refused, env: validEnv("API_KEY="), args: []string{"--env-file", envFile}, want: "; the key is API_KEY from " + envFile + " ["},
+		{err: invalid, env: validEnv(), want: "; the URL is DATABASE_URL from the environment ["},
+		{err: invalid, env: validEnv("PAWL_MIGRATE_URL=postgres://m"), want: "correct it [database-url-invalid]\n"},
+	} {
+		w := newWiring(failingSource{err: tt.err}, domaintest.NewMemDatabase())
+		w.CheckSchema = func(context.Context, string) error { return nil }
+		_, _, stderr := pawl(t, tt.env, w, append([]string{"run"}, tt.args...)...)
+		if !strings.Contains(stderr, tt.want) {
+			t.Errorf("%q: got %q, want %q in it", tt.env, stderr, tt.want)
+		}
+	}
+}
+
 // TestErrorJSON checks that the error is a JSON object if the log format is JSON.
 func TestErrorJSON(t *testing.T) {
 	t.Parallel()
@@ -104,7 +144,7 @@ func TestErrorJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(stderr), &record); err != nil {
 		t.Fatal(err)
 	}
-	if record["hint"] != "check API_KEY" || record["exit_code"] != float64(cli.ExitSettings) || record["code"] != "api-key-refused" {
+	if record["hint"] != "check API_KEY; the key is API_KEY from the environment" || record["exit_code"] != float64(cli.ExitSettings) || record["code"] != "api-key-refused" {
 		t.Errorf("got %s, want the hint check API_KEY, the code api-key-refused and the exit code %d", stderr, cli.ExitSettings)
 	}
 }

@@ -79,7 +79,7 @@ func TestInit_NoTerminal(t *testing.T) {
 	}{
 		{
 			name: "nothing set", code: cli.ExitSettings,
-			want: []string{"API_BASE_URL and API_KEY: not set"},
+			want: []string{"settings: these are not set: API_BASE_URL: the API's base URL, like https://host/api/v1; API_KEY: the API's key, or set API_KEY_FILE"},
 		},
 		{
 			name: "all set", env: []string{address, "API_KEY=" + initKey, "DATABASE_URL=" + initDatabase, "PAWL_TRIES=7"},

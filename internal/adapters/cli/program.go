@@ -211,7 +211,7 @@ func (s *session) end(err error) int {
 		return int(status)
 	}
 	if err != nil {
-		err = s.withSimilarName(err)
+		err = s.withOrigin(s.withSimilarName(err))
 		stopHint := cmp.Or(s.stopHint, "run it again")
 		writeError(s.screen, s.settings, err, stopHint)
 	}
@@ -221,14 +221,8 @@ func (s *session) end(err error) int {
 // withSimilarName returns err. If err is about settings that are not set, and the environment has a variable with nearly the same name, it
 // returns err with a hint that names this variable.
 func (s *session) withSimilarName(err error) error {
-	failure := domain.AsError(err)
-	if failure == nil || failure.Kind != domain.Invalid {
-		return err
-	}
-	for _, name := range settings.MissingNames(failure.Op) {
-		if s.env.Get(name) != "" { // the error is not about a missing setting
-			continue
-		}
+	for _, name := range settings.MissingNames(err) {
+		failure := domain.AsError(err)
 		if similar := s.env.Similar(name); similar != "" {
 			hinted := *failure
 			hinted.Hint = similar + " is set; did you mean " + name + "?"
@@ -239,6 +233,31 @@ func (s *session) withSimilarName(err error) error {
 		}
 	}
 	return err
+}
+
+// withOrigin returns err. If err is about the API's key or the database's URL, it returns err with a hint that says where the value comes
+// from.
+func (s *session) withOrigin(err error) error {
+	var name, what string
+	switch code := domain.CodeOf(err); {
+	case code == domain.CodeAPIKeyRefused:
+		name, what = "API_KEY", "the key"
+	case code == domain.CodeDatabaseURLInvalid && s.settings.MigrateURL == "": // otherwise it may be about that URL
+		name, what = "DATABASE_URL", "the URL"
+	default:
+		return err
+	}
+	origin := s.origins.Describe(name)
+	failure := domain.AsError(err)
+	if origin == "" || failure == nil {
+		return err
+	}
+	hinted := *failure
+	hinted.Hint = what + " is " + origin
+	if failure.Hint != "" {
+		hinted.Hint = failure.Hint + "; " + hinted.Hint
+	}
+	return &hinted
 }
 
 // parse reads the command line, the environment and the .env file, and sets the values and their origins. If the user asked for

@@ -83,7 +83,7 @@ func writeReportsJSON(w io.Writer, report statusReport) error {
 // writeStatusJSON writes the status of one stream as JSON on one line.
 func writeStatusJSON(w io.Writer, s domain.StreamStatus) error {
 	out := statusJSON{
-		summaryJSON: newSummaryJSON(s.Summary(), ""),
+		summaryJSON: newSummaryJSON(s.Summary()),
 		SourceURL:   s.Checkpoint.SourceURL, UpdatedAt: formatTime(s.Checkpoint.UpdatedAt),
 		AgeSeconds: seconds(s.Now.Sub(s.Checkpoint.UpdatedAt)), Read: s.Checkpoint.Offset,
 		OpenCount: s.OpenLetters(), Open: []openReasonJSON{}, LastPages: []ledgerPageJSON{},

@@ -27,6 +27,7 @@ type summaryJSON struct {
 	WaitedSeconds  float64 `json:"waited_seconds"`  // time spent waiting before requests and commits
 	ElapsedSeconds float64 `json:"elapsed_seconds"` // time from start to end
 
+	Database  string     `json:"database,omitempty"`   // the database in words, without user and password; only in pawl run
 	StoppedBy string     `json:"stopped_by,omitempty"` // what asked the run to stop: max-pages, for or signal
 	Times     *timesJSON `json:"times,omitempty"`      // how long each kind of work took; only in pawl run
 }
@@ -42,22 +43,24 @@ type timesJSON struct {
 // printSummary prints the summary of a run that ended with runErr, as JSON or for a person.
 func (s *session) printSummary(db Database, sum domain.Summary, runErr error, asJSON bool) error {
 	if asJSON {
-		return outputError(writeSummaryJSON(s.Stdout, sum, stoppedBy(runErr)))
+		return outputError(writeSummaryJSON(s.Stdout, sum, db.Name, stoppedBy(runErr)))
 	}
 	r := s.summarize(db, sum, runErr)
 	return outputError(r.write(s.Stdout, s.stdoutScreen()))
 }
 
-func writeSummaryJSON(w io.Writer, s domain.Summary, stoppedBy string) error {
-	return writeASCIIJSON(w, newSummaryJSON(s, stoppedBy))
+func writeSummaryJSON(w io.Writer, s domain.Summary, database, stoppedBy string) error {
+	out := newSummaryJSON(s)
+	out.Database, out.StoppedBy = database, stoppedBy
+	return writeASCIIJSON(w, out)
 }
 
-func newSummaryJSON(s domain.Summary, stoppedBy string) summaryJSON {
+func newSummaryJSON(s domain.Summary) summaryJSON {
 	out := summaryJSON{
 		Stream: s.Stream.String(), Pass: s.Pass, Seq: s.Seq, Done: s.Done, Pages: s.Pages,
 		Received: s.Received, Inserted: s.Inserted, Duplicate: s.Duplicate, Parked: s.Parked,
 		Requests: s.Requests, Retries: s.Retries, RateLimited: s.RateLimited,
-		WaitedSeconds: seconds(s.Waited), ElapsedSeconds: seconds(s.Elapsed), StoppedBy: stoppedBy,
+		WaitedSeconds: seconds(s.Waited), ElapsedSeconds: seconds(s.Elapsed),
 	}
 	if s.Times != (domain.WorkTimes{}) { // pawl status does not know the times
 		out.Times = &timesJSON{

@@ -23,6 +23,9 @@ import (
 func TestSummaryJSON_Fields(t *testing.T) {
 	t.Parallel()
 	_, stdout, _ := pawl(t, validEnv(), newEmptyWiring(), "run", "--json")
+	if want := `"database":"` + databaseName + `"`; !strings.Contains(stdout, want) {
+		t.Errorf("got %s, want %s in it", stdout, want)
+	}
 	decoder := json.NewDecoder(strings.NewReader(stdout))
 	if _, err := decoder.Token(); err != nil { // the brace {
 		t.Fatal(err)
@@ -39,7 +42,7 @@ func TestSummaryJSON_Fields(t *testing.T) {
 		}
 	}
 	want := strings.Fields(`stream pass seq done pages received inserted duplicate parked announced_total requests
-		retries rate_limited waited_seconds elapsed_seconds times fetch_seconds decode_seconds store_seconds commit_seconds`)
+		retries rate_limited waited_seconds elapsed_seconds database times fetch_seconds decode_seconds store_seconds commit_seconds`)
 	if !reflect.DeepEqual(names, want) {
 		t.Errorf("got fields %v, want %v", names, want)
 	}

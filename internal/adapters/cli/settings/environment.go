@@ -102,6 +102,22 @@ func (o Origins) FromEnvironment(name string) bool {
 	return err == nil && o[setting.key()].source == processSource
 }
 
+// Describe returns where the secret with that name comes from, for example "API_KEY from .env" or "API_KEY_FILE from the environment". It
+// returns an empty text if the secret is not set.
+func (o Origins) Describe(name string) string {
+	origin := o[name]
+	if origin.name == "" {
+		origin = o[name+"_FILE"]
+	}
+	switch {
+	case origin.name == "":
+		return ""
+	case origin.source == processSource:
+		return origin.name + " from the environment"
+	}
+	return origin.name + " from " + origin.source
+}
+
 // usedName returns the name with which the user set the setting of that flag: the flag or an environment name. If the user did not set
 // the setting, usedName returns the flag. It returns a flag with its dashes.
 func (o Origins) usedName(flag string) string {

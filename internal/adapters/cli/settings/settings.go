@@ -144,25 +144,35 @@ func Missing(settings ...Wanted) error {
 	if len(settings) == 0 {
 		return nil
 	}
-	var names, wants []string
-	for _, s := range settings {
-		names, wants = append(names, s.Name), append(wants, s.Want)
+	op := "settings"
+	if len(settings) == 1 {
+		op = settings[0].Name
 	}
-	return newError(domain.CodeSettingMissing, strings.Join(names, listSeparator), "not set; it should be "+strings.Join(wants, ", and "))
+	return &domain.Error{Kind: domain.Invalid, Code: domain.CodeSettingMissing, Op: op, Err: missingError{settings}}
 }
 
-// MissingNames returns the environment names in op, the operation of an error of [Missing]. It returns none for another operation.
-func MissingNames(op string) (names []string) {
-	for name := range strings.SplitSeq(op, listSeparator) {
-		if _, err := Find(name); err == nil {
-			names = append(names, name)
-		}
+// A missingError says which settings are not set.
+type missingError struct{ settings []Wanted }
+
+func (m missingError) Error() string {
+	if len(m.settings) == 1 {
+		return "not set; it should be " + m.settings[0].Want
+	}
+	var texts []string
+	for _, s := range m.settings {
+		texts = append(texts, s.Name+": "+s.Want)
+	}
+	return "these are not set: " + strings.Join(texts, "; ")
+}
+
+// MissingNames returns the names of the settings that an error of [Missing] is about. It returns none for another error.
+func MissingNames(err error) (names []string) {
+	missing, _ := errors.AsType[missingError](err)
+	for _, s := range missing.settings {
+		names = append(names, s.Name)
 	}
 	return names
 }
-
-// listSeparator separates the names in the operation of an error about several settings.
-const listSeparator = " and "
 
 // Invalid returns an Invalid error about a setting, a flag or an argument.
 func Invalid(name, problem string) error {

@@ -32,8 +32,10 @@ func codeForState(kind domain.Kind, state string) domain.Code {
 		return domain.CodeDatabaseDiskFull
 	case "25006": // read-only transaction
 		return domain.CodeDatabaseReadOnly
-	case "42501": // insufficient privilege
+	case "42501", "0L000", "0P000": // insufficient privilege; a role that may not grant, or that the user may not take
 		return domain.CodeDatabasePermissionDenied
+	case "57P04": // the database was dropped
+		return domain.CodeDatabaseNotFound
 	case "42P01", "42703": // a table or column is missing
 		return domain.CodeSchemaOutdated
 	case "57P01", "57P02", "57P03", "57P05": // the server shuts down, starts, or has ended the session

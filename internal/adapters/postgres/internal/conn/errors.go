@@ -151,7 +151,8 @@ func kindOfSingleState(code string) (kind domain.Kind, ok bool) {
 	case "25006", // read-only transaction, because the server is a standby or has become one
 		"25P03", "25P04": // the idle-in-transaction timeout and the transaction timeout
 		return domain.Transient, true
-	case "42501", "42P01", "42703": // insufficient privilege; a missing table or column, because the schema is old
+	case "42501", "42P01", "42703", // insufficient privilege; a missing table or column, because the schema is old
+		"57P04": // the database was dropped
 		return domain.Invalid, true
 	}
 	return domain.Unknown, false

@@ -203,6 +203,7 @@ func TestSQLStates(t *testing.T) {
 		{code: "57014", meaning: "statement timeout", want: domain.Transient, wantRow: domain.Transient},
 		{code: "57P01", meaning: "admin shutdown", want: domain.Transient, wantRow: domain.Transient},
 		{code: "57P03", meaning: "cannot connect now", want: domain.Transient, wantRow: domain.Transient},
+		{code: "57P04", meaning: "database dropped", want: domain.Invalid, wantRow: domain.Invalid},
 		{code: "XX001", meaning: "data corrupted", want: domain.Transient, wantRow: domain.Transient},
 		{code: "", meaning: "no code at all", want: domain.Unknown, wantRow: domain.Unknown},
 	}
