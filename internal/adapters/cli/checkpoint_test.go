@@ -44,6 +44,7 @@ func TestCheckpointShow(t *testing.T) {
 		"checkpoint_empty":    newStatus("datasync", empty),
 	} {
 		w := fakeStatusReader{all: []domain.StreamStatus{status}}.wiring()
+		w.CheckSchema = func(context.Context, string) error { return nil }
 		var got strings.Builder
 		for _, args := range [][]string{{"checkpoint", "show"}, {"checkpoint", "show", "--json"}} {
 			code, stdout, stderr := pawl(t, validEnv("TZ=UTC"), w, args...)

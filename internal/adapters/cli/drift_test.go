@@ -36,6 +36,7 @@ func TestDrift(t *testing.T) {
 		"drift_none_json": {entries: nil, args: []string{"drift", "--json"}},
 	} {
 		w := newEmptyWiring()
+		w.CheckSchema = func(context.Context, string) error { return nil }
 		w.Reader = func(context.Context, cli.Settings) (cli.Reader, func(), error) {
 			return fakeDriftReader{entries: tt.entries}, func() {}, nil
 		}

@@ -47,7 +47,7 @@ func (c *verifyCommand) Run(s *session) error {
 		return err
 	}
 	defer closeDatabase()
-	if err := s.refuseNewerSchema(s.ctx, db.URL); err != nil {
+	if err := s.tryRefuseNewerSchema(db.URL); err != nil {
 		return err
 	}
 	observer := newVerifyObserver(s)

@@ -25,6 +25,7 @@ func returning(report verify.Report, err error) verifierFunc {
 // wiring returns a wiring whose verification calls f.
 func (f verifierFunc) wiring() cli.Wiring {
 	w := newEmptyWiring()
+	w.CheckSchema = func(context.Context, string) error { return nil }
 	w.Verify = func(_ context.Context, _ cli.Settings, _ cli.VerifyOptions, o cli.VerifyObserver) (cli.Verifier, func(), error) {
 		return scriptedVerification{run: f, observer: o}, func() {}, nil
 	}
