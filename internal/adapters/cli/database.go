@@ -55,7 +55,11 @@ func (s *session) openDatabase(missing missingDatabase) (db Database, closeDatab
 		if err != nil {
 			return Database{}, nil, err
 		}
-		s.log.Info("DATABASE_URL is not set: using the private database in " + folder)
+		using := "DATABASE_URL is not set: using the private database in " + folder
+		if s.isAmbiguous() { // then the folder is the demo's
+			using += "; there is another one in " + dataFolder + ": DATABASE_URL=" + embeddedPrefix + dataFolder
+		}
+		s.log.Info(using)
 		databaseURL = embeddedPrefix + folder
 	}
 	folder, hasDatabase, isPrivate := s.wiring.PrivateFolder(databaseURL)
@@ -110,19 +114,34 @@ func (s *session) settingsFor(db Database) Settings {
 //   - the demo's folder, if no API is set and the demo has run here
 //   - otherwise dataFolder, if it has a database, or if the command may make one and its user looks on
 //
-// Otherwise chooseFolder returns an error. A scheduled run that has lost its environment must not fill a new private database.
+// Otherwise chooseFolder returns an error. A scheduled run that has lost its environment must not fill a new private database. If no API
+// is set and both folders have a database, chooseFolder chooses only on a terminal: a scheduled check that has lost its environment must not
+// call the demo's database well.
 func (s *session) chooseFolder(missing missingDatabase) (string, error) {
+	isTerminal := s.screen.Kind() != terminal.Plain
 	switch {
+	case s.isAmbiguous() && !isTerminal:
+		return "", &domain.Error{
+			Kind: domain.Invalid, Code: domain.CodeDatabaseNotFound, Op: "DATABASE_URL",
+			Err: errors.New("not set, and both " + dataFolder + " and " + demoFolder + " have a database"),
+			Hint: "set DATABASE_URL=" + embeddedPrefix + dataFolder + ", or DATABASE_URL=" + embeddedPrefix + demoFolder +
+				" for the rows of the demo",
+		}
 	case s.settings.APIBaseURL == "" && s.hasDatabase(demoFolder):
 		return demoFolder, nil
 	case s.hasDatabase(dataFolder):
 		return dataFolder, nil
 	case missing == mustExist:
 		return "", s.noDatabaseError("not set, and " + dataFolder + " has no database")
-	case s.screen.Kind() == terminal.Plain:
+	case !isTerminal:
 		return "", settings.Missing(wantedDatabase())
 	}
 	return dataFolder, nil
+}
+
+// isAmbiguous reports whether chooseFolder has no reason to prefer one of the two folders, since both have a database and no API is set.
+func (s *session) isAmbiguous() bool {
+	return s.settings.APIBaseURL == "" && s.hasDatabase(demoFolder) && s.hasDatabase(dataFolder)
 }
 
 func wantedDatabase() settings.Wanted {

@@ -37,8 +37,21 @@ func TestChooseDatabase(t *testing.T) {
 		},
 		{
 			name: "migrate without an API, with both", args: []string{"migrate"}, existing: []string{".pawl/data", ".pawl/demo"},
-			wantURL: "embedded:.pawl/demo",
+			wantStderr: []string{"both .pawl/data and .pawl/demo have a database", "DATABASE_URL=embedded:.pawl/data, or DATABASE_URL=embedded:.pawl/demo"},
 		},
+		{
+			name: "status without an API, with both", args: []string{"status", "--check"}, existing: []string{".pawl/data", ".pawl/demo"},
+			wantStderr: []string{"both .pawl/data and .pawl/demo have a database", "[database-not-found]"},
+		},
+		{
+			name: "verify without an API, with both", args: []string{"verify"}, existing: []string{".pawl/data", ".pawl/demo"},
+			wantStderr: []string{"both .pawl/data and .pawl/demo have a database"},
+		},
+		{
+			name: "run without an API, with both", args: []string{"run"}, existing: []string{".pawl/data", ".pawl/demo"},
+			wantStderr: []string{"API_BASE_URL"},
+		},
+		{name: "migrate without an API, with a demo", args: []string{"migrate"}, existing: []string{".pawl/demo"}, wantURL: "embedded:.pawl/demo"},
 		{
 			name: "psql with an API and a demo", args: []string{"psql"}, env: []string{api}, existing: []string{".pawl/demo"},
 			wantStderr: []string{".pawl/data has no database", "DATABASE_URL=embedded:.pawl/demo"},
@@ -98,6 +111,23 @@ func TestChooseDatabase_Terminal(t *testing.T) {
 		if shown := got.DatabaseURL + stdout.String(); code != cli.ExitDone || !strings.Contains(shown, want) {
 			t.Errorf("pawl %s: got exit %d and %s, want %s", args, code, shown, want)
 		}
+	}
+}
+
+// TestChooseDatabase_TerminalWithBoth checks that a command on a terminal takes the demo's database if no API is set, and says that there is
+// another database.
+func TestChooseDatabase_TerminalWithBoth(t *testing.T) {
+	t.Parallel()
+	master, slave := openTerminal(t)
+	w := newEmptyWiring()
+	w.PrivateFolder = func(databaseURL string) (dir string, hasDatabase, isPrivate bool) {
+		dir, isPrivate = strings.CutPrefix(databaseURL, "embedded:")
+		return dir, true, isPrivate
+	}
+	cli.Main(t.Context(), cli.Process{Args: []string{"migrate"}, Stdin: slave, Stdout: io.Discard, Stderr: slave}, w)
+	got := readTerminal(t, master, slave)
+	if want := "using the private database in .pawl/demo; there is another one in .pawl/data: DATABASE_URL=embedded:.pawl/data"; !strings.Contains(got, want) {
+		t.Errorf("got %s, want it to contain %q", got, want)
 	}
 }
 
