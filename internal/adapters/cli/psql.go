@@ -45,7 +45,7 @@ func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	}
 	cmd := exec.CommandContext(s.ctx, program, c.Args...) //nolint:gosec // running psql with what the user gives it is the purpose
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
-	cmd.Env = append(psqlEnviron(s.Environ), serverVariables...)
+	cmd.Env = append(psqlEnviron(s.Environ, db.Bin != ""), serverVariables...)
 	return s.runInForeground(cmd)
 }
 
@@ -66,13 +66,15 @@ func findPsql(bin string) (string, error) {
 // psqlEnviron returns environ without the variables that psql must not get:
 //   - PGSERVICE… and PGHOSTADDR. psql prefers them to the variables of Wiring.PsqlEnviron, so it would connect to another server
 //     than pawl.
+//   - all variables of libpq if the database is private, because they are meant for another server.
 //   - pawl's secrets. Every program that psql starts (\!, a pager, an editor) could read them. psql gets its password from
 //     Wiring.PsqlEnviron.
-func psqlEnviron(environ []string) (allowed []string) {
+func psqlEnviron(environ []string, isPrivate bool) (allowed []string) {
 	secrets := settings.SecretNames()
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
-		namesServer := strings.HasPrefix(name, "PGSERVICE") || strings.HasPrefix(name, "PGHOSTADDR")
+		namesServer := strings.HasPrefix(name, "PGSERVICE") || strings.HasPrefix(name, "PGHOSTADDR") ||
+			isPrivate && strings.HasPrefix(name, "PG")
 		isSecret := slices.Contains(secrets, name)
 		if !namesServer && !isSecret {
 			allowed = append(allowed, pair)

@@ -99,9 +99,12 @@ func (d *serverDir) connectAndVerify(ctx context.Context, pm postmaster) (server
 }
 
 // isPermanent reports whether connectAndVerify would return the same error again after a wait. This is so for an error of this
-// package, and if PostgreSQL has refused the user, the password or the database.
+// package, for a URL that cannot be parsed, and if PostgreSQL has refused the user, the password or the database.
 func isPermanent(err error) bool {
 	if domain.AsError(err) != nil {
+		return true
+	}
+	if _, isParseError := errors.AsType[*pgconn.ParseConfigError](err); isParseError {
 		return true
 	}
 	const (

@@ -45,6 +45,9 @@ type Server struct {
 // error. Open calls report with a message for each step that takes long or that the user may not expect. It may call report
 // in other goroutines, but never twice at the same time.
 //
+// Open removes the variables for PostgreSQL, such as PGSERVICE, from the environment of this process, so that neither its own connections nor
+// those of the caller use them.
+//
 // The caller must close the Server. If the same folder is opened again, in this process or in another, both share the server.
 //
 // If Open fails, it releases everything, and stops a server that it has started. There is one exception: if a server is still
@@ -94,6 +97,7 @@ func (c config) hasDatabase(dir string) bool {
 }
 
 func (c config) open(ctx context.Context, dir string, report func(string)) (*Server, error) {
+	unsetPostgresVariables()
 	d, err := c.openServerDir(ctx, dir, report)
 	if err != nil {
 		return nil, err

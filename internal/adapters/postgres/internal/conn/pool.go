@@ -79,11 +79,7 @@ const poolerMode = pgx.QueryExecModeCacheDescribe
 func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(strings.TrimSpace(databaseURL))
 	if err != nil || databaseURL == "" {
-		return nil, &domain.Error{
-			Kind: domain.Invalid, Code: domain.CodeDatabaseURLInvalid, Op: "read DATABASE_URL",
-			Err:  errors.New("it is not a PostgreSQL connection URL, or one of its parameters has an invalid value"),
-			Hint: hintURL,
-		}
+		return nil, urlError(databaseURL)
 	}
 	connection := cfg.ConnConfig
 	if strings.ContainsAny(connection.Host, "@#") { // no host has these characters, so the password has
@@ -114,6 +110,20 @@ func ParseURL(databaseURL, application string) (*pgxpool.Config, error) {
 		return err
 	}
 	return cfg, nil
+}
+
+// urlError returns the error for a databaseURL that pgx cannot parse. It does not wrap the error of pgx, which may show the password.
+func urlError(databaseURL string) error {
+	failure := &domain.Error{
+		Kind: domain.Invalid, Code: domain.CodeDatabaseURLInvalid, Op: "read DATABASE_URL",
+		Err:  errors.New("it is not a PostgreSQL connection URL, or one of its parameters has an invalid value"),
+		Hint: hintURL,
+	}
+	if name := wrongVariable(databaseURL); databaseURL != "" && name != "" {
+		failure.Err = fmt.Errorf("the environment variable %s has a value that pawl cannot use", name)
+		failure.Hint = "unset " + name + ", or correct it: PostgreSQL's variables complete the URL"
+	}
+	return failure
 }
 
 // hintURL is the hint about a DATABASE_URL that cannot be parsed, or that was parsed into parts that cannot be right.
