@@ -208,5 +208,5 @@ func openDatabase(
 	if err != nil {
 		return cli.Database{}, nil, err
 	}
-	return cli.Database{URL: server.URL(), Name: filepath.Clean(dir), Bin: server.Bin()}, server.Close, nil
+	return cli.Database{URL: server.URL(), Name: filepath.Clean(dir), Bin: server.Bin(), Explain: server.Explain}, server.Close, nil
 }

@@ -75,12 +75,21 @@ func (s *session) openDatabase(missing missingDatabase) (db Database, closeDatab
 	if err != nil {
 		return Database{}, nil, err
 	}
+	s.database = db
 	closeDatabase = func() {
 		if err := release(); err != nil {
 			s.log.Warn(err.Error(), "code", domain.CodeOf(err))
 		}
 	}
 	return db, closeDatabase, nil
+}
+
+// explain returns err with the reason that the database of the command knows, if it knows a better one.
+func (s *session) explain(err error) error {
+	if err == nil || s.database.Explain == nil {
+		return err
+	}
+	return s.database.Explain(err)
 }
 
 // consentToDownload returns nil if this release of PostgreSQL may be downloaded: the setting allows it, or the user at a terminal does.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
+	"github.com/pawldata/pawl/internal/domain"
 )
 
 // TestChooseDatabase checks which private database a command uses if DATABASE_URL is not set, and that a command that only reads never
@@ -179,5 +180,28 @@ func TestDownload(t *testing.T) {
 				t.Errorf("got exit %d and error %s, want exit %d and %q", code, stderr, tt.code, tt.wantStderr)
 			}
 		})
+	}
+}
+
+// TestExplain checks that the reason that the private database knows for a failure stands in the message of each command.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWiring()
+	openDatabase := w.Database
+	w.Database = func(ctx context.Context, databaseURL string, report func(string), consent func(string) error) (cli.Database, func() error, error) {
+		db, release, err := openDatabase(ctx, databaseURL, report, consent)
+		db.Explain = func(err error) error {
+			return &domain.Error{Kind: domain.Transient, Code: domain.CodeDatabaseDiskFull, Op: "private", Err: err}
+		}
+		return db, release, err
+	}
+	w.Migrate = func(context.Context, string) ([]string, error) {
+		return nil, &domain.Error{Kind: domain.Transient, Code: domain.CodeDatabaseUnreachable, Op: "migrate", Err: errors.New("refused")}
+	}
+	for _, command := range []string{"run", "migrate"} {
+		code, _, stderr := pawl(t, validEnv("PAWL_TRIES=1"), w, command)
+		if code != cli.ExitAgain || !strings.Contains(stderr, "[database-disk-full]") {
+			t.Errorf("pawl %s: got exit %d and %s, want exit %d and [database-disk-full]", command, code, stderr, cli.ExitAgain)
+		}
 	}
 }

@@ -81,6 +81,9 @@ type Database struct {
 	URL  string // the URL for a database driver; it contains the password
 	Name string // the database in words: the folder of a private server, or host:port/database
 	Bin  string // the folder of the server's own programs; empty if it is not known
+
+	// Explain returns an error of this database with a better reason, if the server's own files tell one. It may be nil.
+	Explain func(error) error
 }
 
 // A Reader reads what the database has about a stream. Every method with a stream returns an error of the kind domain.Invalid if no run
@@ -153,6 +156,7 @@ type session struct {
 	prefix      string           // what a command needs before its name to find the database of this one; usually empty
 	log         *slog.Logger
 	wiring      Wiring
+	database    Database         // the database that the command has opened
 	screen      *terminal.Screen // writes to standard error; psql writes to it directly
 }
 
@@ -211,7 +215,7 @@ func (s *session) end(err error) int {
 		return int(status)
 	}
 	if err != nil {
-		err = s.withOrigin(s.withSimilarName(err))
+		err = s.withOrigin(s.withSimilarName(s.explain(err)))
 		stopHint := cmp.Or(s.stopHint, "run it again")
 		writeError(s.screen, s.settings, err, stopHint)
 	}

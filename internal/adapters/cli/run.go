@@ -98,7 +98,8 @@ func (s *session) ingest(db Database, runner Runner, observer observers, tracker
 		return domain.Summary{}, err
 	}
 	tracker.SetClaiming()
-	return runner.Run(s.ctx)
+	sum, err := runner.Run(s.ctx)
+	return sum, s.explain(err)
 }
 
 // limitError returns err. If err says that --max-pages or --for has ended a run after so many pages, at this position, it returns an error

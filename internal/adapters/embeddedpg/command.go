@@ -58,9 +58,12 @@ func runProgram(cmd *exec.Cmd) error {
 }
 
 // programError returns the error for a program that failed with err and whose output is out. The error contains the end of out.
-// If out is empty, the error contains err instead.
+// If out is empty, the error contains err instead. If out says that the disk is full, the error wraps syscall.ENOSPC.
 func programError(program string, err error, out []byte) error {
 	if text := outputTail(out); text != "" {
+		if reportsDiskFull(out) {
+			return fullDiskFailure(program + " failed: " + text)
+		}
 		return fmt.Errorf("%s failed: %s", program, text)
 	}
 	if _, ok := errors.AsType[*exec.ExitError](err); ok {

@@ -21,8 +21,11 @@ type operation string
 // operationFor returns the operation for the errors of a server in dir.
 func operationFor(dir string) operation { return operation("embedded PostgreSQL in " + dir) }
 
-// invalidError returns err as an error of kind Invalid with this code.
+// invalidError returns err as an error of kind Invalid with this code. If err says that the disk is full, it returns diskFullError.
 func (o operation) invalidError(code domain.Code, err error, hint string) error {
+	if isDiskFullError(err) {
+		return o.diskFullError(err)
+	}
 	return &domain.Error{Kind: domain.Invalid, Code: code, Op: string(o), Err: err, Hint: hint}
 }
 

@@ -48,9 +48,9 @@ func (d *serverDir) truncateLongLog() {
 	}
 }
 
-// readLogTail returns the end of the log, or nil if the log cannot be read.
+// readLogTail returns the end of the log, or nil if the log cannot be read. It may be called after d.close.
 func (d *serverDir) readLogTail() []byte {
-	file, err := d.root.Open(logFile)
+	file, err := os.Open(d.logPath())
 	if err != nil {
 		return nil
 	}
