@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/pawldata/pawl/internal/adapters/cli"
 	"github.com/pawldata/pawl/internal/adapters/datasync"
@@ -27,6 +28,7 @@ func main() {
 	if stopSignals := cli.StopSignals(signal.Ignored); len(stopSignals) > 0 {
 		signal.Notify(signals, stopSignals...)
 	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // so that a write to a closed pipe returns an error and does not end pawl
 	process := cli.Process{
 		Args: os.Args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals,
 	}

@@ -54,9 +54,11 @@ func writeError(stderr io.Writer, s Settings, err error, stopHint string) {
 		asked.Hint = stopHint
 		err = &asked
 	case domain.KindOf(err) == domain.Stopped:
-		err = &domain.Error{
-			Kind: domain.Stopped, Code: domain.CodeStopped, Op: "stopped", Err: errors.New("a signal asked for it"), Hint: stopHint,
+		reason := errors.New("a signal asked for it")
+		if errors.Is(err, errOutputClosed) {
+			reason = errOutputClosed
 		}
+		err = &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: "stopped", Err: reason, Hint: stopHint}
 	}
 	status, code, advice := exitCode(err), domain.CodeOf(err), adviceOf(err)
 	if status == ExitBug && advice == "" {

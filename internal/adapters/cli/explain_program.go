@@ -40,13 +40,14 @@ func programExplanations() []explanation {
 		},
 		{
 			code: domain.CodeOutputFailed, exitCodes: []int{ExitSettings},
-			cause: "pawl could not write its result to standard output, for example because a disk is full or the program that read it has " +
-				"ended.",
+			cause: "pawl could not write its result to standard output, for example because a disk is full. If only the program that read it " +
+				"has ended, as in `pawl status | head -1`, pawl ends with exit code 3 and no message.",
 			remedy: "Check where standard output goes. What the command has done in the database stays; `pawl status` shows it.",
 		},
 		{
 			code: domain.CodeStopped, exitCodes: []int{ExitAgain},
-			cause:  "A signal asked pawl to stop: Ctrl-C, or SIGTERM from a service manager. pawl has finished its current step first.",
+			cause: "A signal asked pawl to stop: Ctrl-C, or SIGTERM from a service manager. Or the program that read pawl's output has ended, " +
+				"as in `pawl run 2>&1 | head -1`. pawl has finished its current step first.",
 			remedy: "Run the command again: a run continues after the last page stored.",
 		},
 		{

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"reflect"
@@ -156,6 +157,7 @@ type session struct {
 	prefix      string           // what a command needs before its name to find the database of this one; usually empty
 	log         *slog.Logger
 	wiring      Wiring
+	unwatched   Process          // has the outputs themselves; psql needs them
 	database    Database         // the database that the command has opened
 	screen      *terminal.Screen // writes to standard error; psql writes to it directly
 }
@@ -169,10 +171,10 @@ type settingsTolerant interface{ toleratesWrongSettings() }
 // returns at once after the first signal already.
 func Main(ctx context.Context, p Process, w Wiring) int {
 	env := settings.NewEnvironment(p.Environ)
-	s := session{
-		Process: p, ctx: ctx, wiring: w, env: env,
-		screen: terminal.NewScreen(p.Stderr, env.Get("TERM"), env.Get("NO_COLOR")),
-	}
+	s := session{Process: p, ctx: ctx, wiring: w, env: env, unwatched: p}
+	s.output = newOutputState()
+	s.Stdout, s.Stderr = watchOutput(p.Stdout, &s.output), watchOutput(p.Stderr, &s.output)
+	s.screen = terminal.NewScreen(s.Stderr, env.Get("TERM"), env.Get("NO_COLOR"))
 	return s.runUntilSignal(func() int { return s.main(settings.NewLoader(env)) })
 }
 
@@ -214,7 +216,8 @@ func (s *session) end(err error) int {
 	if status, ok := errors.AsType[statusError](err); ok {
 		return int(status)
 	}
-	if err != nil {
+	err, isSilent := s.withClosedOutput(err)
+	if err != nil && !isSilent {
 		err = s.withOrigin(s.withSimilarName(s.explain(err)))
 		stopHint := cmp.Or(s.stopHint, "run it again")
 		writeError(s.screen, s.settings, err, stopHint)
@@ -325,6 +328,9 @@ func commandArgs(args, commands []string) []string {
 // commandLineError returns an Invalid error about a command line that kong cannot parse. If the user has made a flag of an environment
 // name, such as --batch-size, its hint is how to set that setting.
 func commandLineError(err error) error {
+	if writeErr, ok := errors.AsType[*fs.PathError](err); ok { // the help could not be written
+		return outputError(writeErr)
+	}
 	failure := &domain.Error{Kind: domain.Invalid, Code: domain.CodeUsage, Op: "command line", Err: err, Hint: "see `pawl --help`"}
 	if mayHoldSecret(err.Error()) {
 		failure.Err = errors.New("an argument or a flag is not possible; it is not shown, because it may hold a secret")

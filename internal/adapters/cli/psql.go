@@ -44,7 +44,7 @@ func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 		return err
 	}
 	cmd := exec.CommandContext(s.ctx, program, c.Args...) //nolint:gosec // running psql with what the user gives it is the purpose
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.unwatched.Stdout, s.unwatched.Stderr
 	cmd.Env = append(psqlEnviron(s.Environ, db.Bin != ""), serverVariables...)
 	return s.runInForeground(cmd)
 }

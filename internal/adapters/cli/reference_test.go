@@ -338,7 +338,7 @@ each one.
 	if len(kinds) > 0 {
 		t.Errorf("exit codes without a constant: %v", kinds)
 	}
-	b.WriteString("\nA second signal ends pawl at once. The exit code is then 128 + the signal's number. " +
+	b.WriteString("\nA second signal ends pawl at once, but the same signal again within a second counts once. The exit code is then 128 + the signal's number. " +
 		"`pawl psql` ends with the exit code of psql.\n")
 	return b.String()
 }
