@@ -117,9 +117,18 @@ func (c *dryCount) add(page domain.DecodedPage) {
 		c.reasons[reject.Why.Reason]++
 	}
 	for _, d := range page.Drift {
-		c.drift[driftKey{d.Path, d.Kind}] += d.Count
+		key := driftKey{d.Path, d.Kind}
+		if _, isKnown := c.drift[key]; !isKnown && len(c.drift) >= maxDryDrift {
+			key = driftKey{domain.FurtherDriftPath, domain.FurtherDriftKind}
+		}
+		c.drift[key] += d.Count
 	}
 }
+
+const (
+	maxDryDrift   = 10 * domain.MaxDriftEntries // kinds of drift that a dry run counts, as a run does; one more has all further drift
+	maxDriftLines = 20                          // kinds of drift that a dry run prints for a person
+)
 
 // sorted returns the counts with the most frequent reasons and drift first.
 func (c *dryCount) sorted() dryRunJSON {
@@ -156,7 +165,11 @@ func (c *dryCount) summarize(end error, elapsed time.Duration) *result {
 	for _, reason := range counts.Reasons {
 		r.add("letters", "%s %s", humanize.Comma(reason.Records), escapeExceptEllipsis(reason.Reason))
 	}
-	for _, d := range counts.Drift {
+	for i, d := range counts.Drift {
+		if i == maxDriftLines {
+			r.add("drift", "and %s more; --json lists them", humanize.Comma(int64(len(counts.Drift)-i)))
+			break
+		}
 		r.add("drift", "%s %s: %s", humanize.Comma(d.Records), escapeExceptEllipsis(d.Kind), escapeExceptEllipsis(d.Path))
 	}
 	r.addSpeed(counts.Received, counts.Pages, elapsed)

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -54,6 +55,15 @@ func TestDryRun(t *testing.T) {
 		}},
 		{name: "all pages", args: []string{"--max-pages=2", "--json"}, want: []string{`"done":true,"reasons"`}},
 		{name: "a new pass", args: []string{"--new-pass"}, wantCode: cli.ExitSettings, want: []string{"--new-pass: it has no effect with --dry-run"}},
+		{
+			name: "much drift", pages: readMuchDrift, want: []string{
+				"  drift    2 new field: f0000\n", "  drift    1 new field: f0018\n  drift    and 981 more; --json lists them\n",
+			},
+		},
+		{
+			name: "much drift as JSON", args: []string{"--json"}, pages: readMuchDrift,
+			want: []string{`"drift":[{"path":"\u2026","kind":"further drift","records":500},{"path":"f0000","kind":"new field","records":2},`},
+		},
 		{name: "a short end", args: []string{"--accept-short-end"}, want: []string{"complete"}},
 		{
 			name: "a lost cursor", pages: func(yield func(domain.DecodedPage, error) bool) {
@@ -112,4 +122,20 @@ func TestDryRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// readMuchDrift yields 15 pages, each with 100 fields that no other page has, and at the end a page with the first of these fields.
+func readMuchDrift(yield func(domain.DecodedPage, error) bool) {
+	for n := range 15 {
+		page := domain.DecodedPage{}
+		for i := range domain.MaxDriftEntries {
+			page.Drift = append(page.Drift, domain.DriftCount{Path: fmt.Sprintf("f%04d", n*domain.MaxDriftEntries+i), Kind: "new field", Count: 1})
+		}
+		if !yield(page, nil) {
+			return
+		}
+	}
+	last := domain.DecodedPage{Drift: []domain.DriftCount{{Path: "f0000", Kind: "new field", Count: 1}}}
+	last.To.Done = true
+	yield(last, nil)
 }
