@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
 	"github.com/pawldata/pawl/internal/app/ingest"
@@ -20,7 +21,7 @@ type initCommand struct {
 // Help returns the details for `pawl init --help`. kong calls it.
 func (c *initCommand) Help() string {
 	return "It asks on a terminal. Elsewhere it takes API_BASE_URL or --api-base-url, and API_KEY, DATABASE_URL or their files from the " +
-		"environment. It tries the API with one request for a small page, which the API's rate limit counts, and the database with one " +
+		"environment. It tries the API with one request for a small page, which the API's rate limit counts and may refuse, and the database with one " +
 		"connection. Then it writes .env in this folder, readable only by you, with all settings that are set, and says how long a full " +
 		"run will take. It changes nothing in the database, and makes none."
 }
@@ -85,6 +86,8 @@ type initialisation struct {
 	values  settings.Values    // the settings to write
 	checked Settings           // the values after their check
 	page    domain.DecodedPage // the first page of the API
+	refused bool               // the rate limit has refused the request for the page
+	until   time.Time          // when the API allows a request again; zero if it did not say so
 	about   string             // what is known about the database
 }
 
@@ -151,7 +154,8 @@ func (i *initialisation) shown(name string) string {
 // trialPageSize is the number of events in the page that tries the API.
 const trialPageSize = 100
 
-// tryAPI reads the first page of the API.
+// tryAPI reads the first page of the API. If the rate limit refuses the request, tryAPI succeeds without a page and does not wait: the
+// address is right.
 func (i *initialisation) tryAPI() error {
 	if err := i.check(); err != nil {
 		return err
@@ -161,15 +165,30 @@ func (i *initialisation) tryAPI() error {
 	}
 	fmt.Fprintln(i.screen, "Asking the API for one page; its rate limit counts this request.")
 	opts := ingest.WalkOptions{PageSize: min(i.checked.PageSize, trialPageSize), Retry: i.oneTry()}
+	opts.Retry.MaxWait = 0
 	pages, err := i.wiring.Pages(i.ctx, i.checked, opts, &logObserver{log: i.log})
 	if err != nil {
 		return err
 	}
 	for page, err := range pages {
-		i.page = page
+		i.page, i.refused = page, domain.KindOf(err) == domain.RateLimited
+		if i.refused {
+			i.until = refusedUntil(err)
+			return nil
+		}
 		return err
 	}
 	return nil
+}
+
+// refusedUntil returns when the API allows a request again, as an error in the chain of err says. It returns the zero time if none does.
+func refusedUntil(err error) time.Time {
+	for failure := domain.AsError(err); failure != nil; failure = domain.AsError(failure.Err) {
+		if !failure.Until.IsZero() {
+			return failure.Until
+		}
+	}
+	return time.Time{}
 }
 
 // tryDatabase connects to the database. It does not start a private one, because that would make a database in the folder.

@@ -16,13 +16,16 @@ import (
 func (i *initialisation) printResult(w io.Writer) error {
 	total := i.page.To.AnnouncedLast
 	rows := table{{"written", settings.DefaultEnvFile + ", which only you can read"}}
-	if total.Known {
+	switch {
+	case i.refused:
+		rows = append(rows, []string{"API", i.describeRefusal()})
+	case total.Known:
 		pages := divideUp(total.N, int64(i.checked.PageSize))
 		rows = append(rows,
 			[]string{"API", quantity(total.N, "event", "events") + " announced: " + quantity(pages, "page", "pages")},
 			[]string{"time", describeTime(pages, i.page.Receipt)},
 			[]string{"disk", "about " + describeDisk(total.N) + ", and up to 1 GB for PostgreSQL's log"})
-	} else {
+	default:
 		rows = append(rows, []string{"API", "it answers, but announces no total, so the time and the disk for a run are not known"})
 	}
 	rows = append(rows, []string{"database", i.about})
@@ -31,6 +34,15 @@ func (i *initialisation) printResult(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "\nNext:\n  pawl run --dry-run --max-pages 3\n  pawl run\n")
 	return err
+}
+
+// describeRefusal says what is known about an API that has refused the request because of its rate limit.
+func (i *initialisation) describeRefusal() string {
+	until := ""
+	if !i.until.IsZero() {
+		until = " until " + i.until.Format(time.DateTime+" MST")
+	}
+	return "it answers, but its rate limit refuses requests" + until + ": the key was not tried, and the time and the disk are not known"
 }
 
 // bytesPerEvent is the disk that PostgreSQL needs for an event of about 350 bytes, with its key (docs/performance.md).

@@ -224,6 +224,41 @@ func TestInit_Time(t *testing.T) {
 	}
 }
 
+// TestInit_RateLimit checks that `pawl init` makes one request and does not wait if the rate limit refuses it, and says so.
+func TestInit_RateLimit(t *testing.T) {
+	until := time.Now().Add(time.Hour)
+	for name, tt := range map[string]struct {
+		until time.Time
+		want  string
+	}{
+		"the API says until when": {until, "its rate limit refuses requests until " + until.Format(time.DateTime)},
+		"the API does not say it": {time.Time{}, "its rate limit refuses requests: the key was not tried"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			w := newInitWiring(t, domain.DecodedPage{})
+			w.Pages = func(
+				_ context.Context, _ cli.Settings, opts ingest.WalkOptions, _ ingest.FetchObserver,
+			) (iter.Seq2[domain.DecodedPage, error], error) {
+				return func(yield func(domain.DecodedPage, error) bool) {
+					refusal := &domain.Error{Kind: domain.RateLimited, Op: "fetch page", Err: errors.New("HTTP 429"), Until: tt.until}
+					_, err := opts.Retry.Budget().Next(refusal)
+					if err == nil {
+						t.Error("got a wait, want an error")
+					}
+					yield(domain.DecodedPage{}, err)
+				}, nil
+			}
+			env := []string{"API_BASE_URL=https://api.example/v1", "API_KEY=" + initKey}
+			code, stdout, stderr := pawl(t, env, w, "init")
+			if code != cli.ExitDone || !strings.Contains(stdout, tt.want) {
+				t.Errorf("got exit %d and output %s%s, want exit 0 and %q in it", code, stdout, stderr, tt.want)
+			}
+			checkEnvFile(t, []string{"API_KEY=" + initKey})
+		})
+	}
+}
+
 // TestInit_NoTotal checks what `pawl init` says if the API announces no total.
 func TestInit_NoTotal(t *testing.T) {
 	t.Chdir(t.TempDir())
