@@ -44,6 +44,7 @@ func main() {
 		Demo:          serveDemo,
 		Migrate:       migrate.Up,
 		CheckSchema:   migrate.CheckSchema,
+		CheckRights:   migrate.CheckRights,
 		PsqlEnviron:   postgres.PsqlEnviron,
 		NormalizeURL:  datasync.NormalizeBaseURL,
 		Jitter:        jitter,

@@ -21,6 +21,14 @@ SELECT set_config('idle_in_transaction_session_timeout', '10s', true);
 -- Returns the search path and the schema in which PostgreSQL creates new tables. The schema is empty if no schema of the path exists.
 SELECT coalesce(current_schema()::text, '')::text AS schema, current_setting('search_path')::text AS path;
 
+-- name: SessionRights :one
+-- Returns whether the user may create tables in the current schema, or create a schema if the search path has none, and whether the session
+-- can change nothing because the server is a standby or default_transaction_read_only is on.
+SELECT current_user::text AS role, coalesce(current_schema()::text, '')::text AS schema,
+       (current_setting('transaction_read_only') = 'on')::bool AS read_only,
+       (CASE WHEN current_schema() IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+             ELSE has_schema_privilege(current_schema(), 'CREATE') END)::bool AS can_create;
+
 -- name: SessionFoldName :one
 -- Returns a name as PostgreSQL reads it in SQL. PostgreSQL changes a name to lower case unless it is quoted.
 SELECT (parse_ident(@name::text))[1]::text;

@@ -208,15 +208,33 @@ func (i *initialisation) tryDatabase() error {
 		return nil
 	}
 	fmt.Fprintln(i.screen, "Connecting to the database.")
-	i.about = "it answers, and has pawl's tables"
-	err := i.oneTry().Do(i.ctx, (&logObserver{log: i.log}).Waiting, func(ctx context.Context) error {
-		return i.wiring.CheckSchema(ctx, i.checked.DatabaseURL)
-	})
-	if domain.RemedyOf(err) == domain.MigrateAsOwner { // it answers, but has no tables yet
-		i.about = "it answers; the first run makes pawl's tables"
-		return nil
+	return i.oneTry().Do(i.ctx, (&logObserver{log: i.log}).Waiting, i.tryServer)
+}
+
+// tryServer checks that the server answers, and that it lets a run store events.
+func (i *initialisation) tryServer(ctx context.Context) error {
+	databaseURL := i.checked.DatabaseURL
+	err := i.wiring.CheckSchema(ctx, databaseURL)
+	needsTables := domain.RemedyOf(err) == domain.MigrateAsOwner
+	if err != nil && !needsTables {
+		return err
 	}
-	return err
+	createsTables := needsTables && i.checked.Migrate == settings.MigrateAuto
+	switch {
+	case createsTables:
+		i.about = "it answers; the first run makes pawl's tables"
+	case needsTables:
+		i.about = "it answers; make pawl's tables with `pawl migrate` before the first run"
+	default:
+		i.about = "it answers, and has pawl's tables"
+	}
+	if createsTables && i.checked.MigrateURL != "" {
+		if err := i.wiring.CheckRights(ctx, i.checked.MigrateURL, true); err != nil {
+			return err
+		}
+		createsTables = false // another user does it
+	}
+	return i.wiring.CheckRights(ctx, databaseURL, createsTables)
 }
 
 // check checks the values and stores the result.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"math"
 	"os"
@@ -255,6 +256,53 @@ func TestInit_RateLimit(t *testing.T) {
 				t.Errorf("got exit %d and output %s%s, want exit 0 and %q in it", code, stdout, stderr, tt.want)
 			}
 			checkEnvFile(t, []string{"API_KEY=" + initKey})
+		})
+	}
+}
+
+// TestInit_Rights checks that `pawl init` writes no .env if the first run could not make pawl's tables, and whose rights it checks.
+func TestInit_Rights(t *testing.T) {
+	denied := &domain.Error{
+		Kind: domain.Invalid, Code: domain.CodeDatabasePermissionDenied, Op: "check rights", Err: errors.New("no CREATE"),
+		Remedy: domain.MigrateAsOwner,
+	}
+	const owner = "postgres://owner@db.example/events"
+	for _, tt := range []struct {
+		name  string
+		env   []string
+		code  int
+		want  string
+		calls string // the URLs whose rights were checked, and whether that of creating tables was
+	}{
+		{"may not create tables", nil, cli.ExitSettings, "no CREATE", initDatabase + " true "},
+		{
+			"another user creates them", []string{"PAWL_MIGRATE_URL=" + owner}, cli.ExitDone, "the first run makes pawl's tables",
+			owner + " true " + initDatabase + " false ",
+		},
+		{
+			"a run creates none", []string{"PAWL_MIGRATE=check"}, cli.ExitDone, "`pawl migrate` before the first run", initDatabase + " false ",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			calls := ""
+			w := newInitWiring(t, newInitPage(unchanged))
+			w.CheckRights = func(_ context.Context, databaseURL string, creates bool) error {
+				calls += fmt.Sprintf("%s %t ", databaseURL, creates)
+				if creates && databaseURL == initDatabase {
+					return denied
+				}
+				return nil
+			}
+			env := append([]string{"API_BASE_URL=https://api.example/v1", "API_KEY=" + initKey, "DATABASE_URL=" + initDatabase}, tt.env...)
+			code, stdout, stderr := pawl(t, env, w, "init")
+			if code != tt.code || !strings.Contains(stdout+stderr, tt.want) || calls != tt.calls {
+				t.Errorf("got exit %d, checks %q and output %s%s, want exit %d, checks %q and %q",
+					code, calls, stdout, stderr, tt.code, tt.calls, tt.want)
+			}
+			if _, err := os.Stat(".env"); (err == nil) != (tt.code == cli.ExitDone) {
+				t.Errorf("got error %v of .env", err)
+			}
 		})
 	}
 }

@@ -68,6 +68,9 @@ type Wiring struct {
 	Migrate func(ctx context.Context, databaseURL string) ([]string, error)
 	// CheckSchema returns an error if the schema is not up to date. It changes nothing.
 	CheckSchema func(ctx context.Context, databaseURL string) error
+	// CheckRights returns an error if the database accepts no changes or, if creates is true, if its user may not create pawl's tables. It
+	// changes nothing.
+	CheckRights func(ctx context.Context, databaseURL string, creates bool) error
 	// NormalizeURL returns the form of an API's base URL that the database stores.
 	NormalizeURL func(baseURL string) (string, error)
 	// PsqlEnviron returns the environment variables that make psql connect to a database URL.

@@ -64,6 +64,7 @@ func newWiring(source domain.EventSource, db *domaintest.MemDatabase) cli.Wiring
 		},
 		Migrate:     func(context.Context, string) ([]string, error) { return []string{"first.sql"}, nil },
 		CheckSchema: func(context.Context, string) error { return errors.New("unexpected call of CheckSchema") },
+		CheckRights: func(context.Context, string, bool) error { return nil },
 		Jitter:      func() float64 { return 0 },
 	}
 }

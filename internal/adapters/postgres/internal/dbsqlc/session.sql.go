@@ -165,6 +165,34 @@ func (q *Queries) SessionReport(ctx context.Context, isLocal bool) error {
 	return err
 }
 
+const sessionRights = `-- name: SessionRights :one
+SELECT current_user::text AS role, coalesce(current_schema()::text, '')::text AS schema,
+       (current_setting('transaction_read_only') = 'on')::bool AS read_only,
+       (CASE WHEN current_schema() IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+             ELSE has_schema_privilege(current_schema(), 'CREATE') END)::bool AS can_create
+`
+
+type SessionRightsRow struct {
+	Role      string
+	Schema    string
+	ReadOnly  bool
+	CanCreate bool
+}
+
+// Returns whether the user may create tables in the current schema, or create a schema if the search path has none, and whether the session
+// can change nothing because the server is a standby or default_transaction_read_only is on.
+func (q *Queries) SessionRights(ctx context.Context) (SessionRightsRow, error) {
+	row := q.db.QueryRow(ctx, sessionRights)
+	var i SessionRightsRow
+	err := row.Scan(
+		&i.Role,
+		&i.Schema,
+		&i.ReadOnly,
+		&i.CanCreate,
+	)
+	return i, err
+}
+
 const sessionSearchPath = `-- name: SessionSearchPath :one
 SELECT coalesce(current_schema()::text, '')::text AS schema, current_setting('search_path')::text AS path
 `
