@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/pawldata/pawl/internal/domain"
@@ -25,6 +26,8 @@ func NormalizeBaseURL(rawURL string) (string, error) {
 		return "", baseURLError("it does not begin with http:// or https://")
 	case u.Hostname() == "":
 		return "", baseURLError("it has no host")
+	case !isPort(u.Port()):
+		return "", baseURLError("its port is not a number from 1 to 65535")
 	case u.User != nil:
 		return "", baseURLError("it has a user or a password")
 	case u.RawQuery != "" || u.ForceQuery: // ForceQuery is true for a "?" with nothing after it
@@ -46,6 +49,12 @@ func normalizeHost(u *url.URL) string {
 		return "[" + host + "]" // an IPv6 address
 	}
 	return host
+}
+
+// isPort reports whether port can be the port of a server. An empty port is the default one. url.Parse has checked that there are only digits.
+func isPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 func baseURLError(reason string) error {

@@ -40,7 +40,7 @@ func TestNormalizeBaseURL_Invalid(t *testing.T) {
 	for _, rawURL := range []string{
 		"", "host/api", "//host/api", "ftp://host", "https://", "https:///api", "https://:443", "https:host", "https://host:port",
 		"https://user:s3cret@host", "https://s3cret@host", "https://host?key=s3cret", "https://host?", "https://host#s3cret",
-		"https://host#", "https://host/%zz", "https://ho st/",
+		"https://host#", "https://host/%zz", "https://host:99999/api", "https://host:0", "https://ho st/",
 	} {
 		got, err := datasync.NormalizeBaseURL(rawURL)
 		if domain.KindOf(err) != domain.Invalid || domain.HintOf(err) == "" {
