@@ -28,6 +28,7 @@ const (
 	ShowDeadLetter              // show the dead letter in question
 	MigrateDatabase             // apply the migrations
 	MigrateAsOwner              // apply the migrations as a user who may create tables
+	OtherFolder                 // name another folder for the private database
 	endOfRemedies
 )
 

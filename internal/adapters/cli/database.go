@@ -92,6 +92,21 @@ func (s *session) explain(err error) error {
 	return s.database.Explain(err)
 }
 
+// withFolderHint returns err. If err asks for another folder, and the command names its folder elsewhere than in DATABASE_URL, withFolderHint
+// returns it with the hint of the command.
+func (s *session) withFolderHint(err error) error {
+	failure := domain.AsError(err)
+	if failure == nil || failure.Remedy != domain.OtherFolder || s.folderHint == "" {
+		return err
+	}
+	hinted := *failure
+	hinted.Remedy, hinted.Hint = 0, s.folderHint
+	if failure.Hint != "" {
+		hinted.Hint = failure.Hint + "; " + s.folderHint
+	}
+	return &hinted
+}
+
 // consentToDownload returns nil if this release of PostgreSQL may be downloaded: the setting allows it, or the user at a terminal does.
 func (s *session) consentToDownload(release string) error {
 	if s.settings.Download {

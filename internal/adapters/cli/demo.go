@@ -34,6 +34,10 @@ func (c *demoCommand) Run(s *session) error {
 	if err != nil || port < 1 || port > maxPort {
 		return settings.Invalid("--port", fmt.Sprintf("%q should be a number from 1 to %d", c.Port, maxPort))
 	}
+	if strings.TrimSpace(c.Folder) == "" {
+		return settings.Invalid("--folder", "it names no folder")
+	}
+	s.folderHint = "name a folder you may write to with --folder"
 	if s.settings, err = c.replace(s.values).Check(s.origins); err != nil {
 		return err
 	}

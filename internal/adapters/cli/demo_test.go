@@ -134,3 +134,26 @@ func TestDemo_Fails(t *testing.T) {
 		}
 	}
 }
+
+// TestDemo_Folder checks that an error about the folder of a demo names --folder, and not DATABASE_URL, which the demo ignores.
+func TestDemo_Folder(t *testing.T) {
+	t.Parallel()
+	var got cli.Settings
+	stopped := false
+	w := newDemoWiring(&got, &stopped)
+	w.Database = func(context.Context, string, func(string), func(string) error) (cli.Database, func() error, error) {
+		return cli.Database{}, nil, &domain.Error{
+			Kind: domain.Invalid, Code: domain.CodePrivateDatabaseFolder, Op: "embedded PostgreSQL", Err: errors.New("not a folder"),
+			Hint: "move it away", Remedy: domain.OtherFolder,
+		}
+	}
+	for folder, want := range map[string]string{
+		"/dev/null": "not a folder; move it away; name a folder you may write to with --folder [",
+		" ":         "--folder: it names no folder",
+	} {
+		code, _, stderr := pawl(t, nil, w, "demo", "--folder", folder)
+		if code != cli.ExitSettings || !strings.Contains(stderr, want) || strings.Contains(stderr, "DATABASE_URL") {
+			t.Errorf("--folder %q: got exit %d and %s, want exit %d and %q", folder, code, stderr, cli.ExitSettings, want)
+		}
+	}
+}

@@ -134,6 +134,8 @@ func remedyText(r domain.Remedy) string {
 		return "to see how it was resolved, run `pawl dlq show`"
 	case domain.MigrateDatabase:
 		return "run `pawl migrate` first"
+	case domain.OtherFolder:
+		return "name a folder you may write to in DATABASE_URL, like embedded:./pawl-data"
 	case domain.MigrateAsOwner:
 		return "run `pawl migrate` as a user who may create tables"
 	}

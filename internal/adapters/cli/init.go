@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/pawldata/pawl/internal/adapters/cli/settings"
@@ -200,6 +201,8 @@ func (i *initialisation) tryDatabase() error {
 	switch {
 	case isPrivate && folder == "":
 		return settings.Invalid("DATABASE_URL", "it names no folder; it should be like "+embeddedPrefix+dataFolder)
+	case isPrivate && strings.HasPrefix(folder, "~"):
+		return settings.Invalid("DATABASE_URL", "it begins with ~, which only a shell replaces by a home folder: write the whole path")
 	case isPrivate && hasDatabase:
 		i.about = "the private database in " + folder
 		return nil

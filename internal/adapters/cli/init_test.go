@@ -105,6 +105,10 @@ func TestInit_NoTerminal(t *testing.T) {
 			want: []string{"DATABASE_URL: it names no folder"},
 		},
 		{
+			name: "a folder that only a shell knows", env: []string{address, "API_KEY=" + initKey, "DATABASE_URL=embedded:~/data"},
+			code: cli.ExitSettings, want: []string{"DATABASE_URL: it begins with ~"},
+		},
+		{
 			name: "a file exists", env: []string{address, "API_KEY=" + initKey}, before: "PAWL_TRIES=7\n", code: cli.ExitSettings,
 			want: []string{".env: it exists already", "pawl init --force"}, file: []string{"PAWL_TRIES=7"},
 		},

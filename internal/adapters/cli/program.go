@@ -157,6 +157,7 @@ type session struct {
 	settings    Settings         // the checked values
 	settingsErr error            // the error of checking the values; if it is not nil, only a settingsTolerant command runs
 	stopHint    string           // says how to continue after a signal stopped the command; empty for the default sentence
+	folderHint  string           // in place of the text of domain.OtherFolder; empty for the default text
 	prefix      string           // what a command needs before its name to find the database of this one; usually empty
 	log         *slog.Logger
 	wiring      Wiring
@@ -221,7 +222,7 @@ func (s *session) end(err error) int {
 	}
 	err, isSilent := s.withClosedOutput(err)
 	if err != nil && !isSilent {
-		err = s.withOrigin(s.withSimilarName(s.explain(err)))
+		err = s.withOrigin(s.withSimilarName(s.withFolderHint(s.explain(err))))
 		stopHint := cmp.Or(s.stopHint, "run it again")
 		writeError(s.screen, s.settings, err, stopHint)
 	}

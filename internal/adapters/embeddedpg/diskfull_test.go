@@ -18,8 +18,8 @@ func TestDiskFull_Errors(t *testing.T) {
 	op := operationFor("/data")
 	for name, err := range map[string]error{
 		"initdb":        op.wrapError(t.Context(), domain.CodePrivateDatabaseStart, programError("initdb", errors.New("exit"), []byte(output)), ""),
-		"the log":       op.folderError(fmt.Errorf("begin the server's log: %w", syscall.ENOSPC), hintWritable),
-		"a system call": op.folderError(&os.PathError{Op: "mkdir", Path: "/data", Err: syscall.ENOSPC}, hintWritable),
+		"the log":       op.folderError(fmt.Errorf("begin the server's log: %w", syscall.ENOSPC), ""),
+		"a system call": op.folderError(&os.PathError{Op: "mkdir", Path: "/data", Err: syscall.ENOSPC}, ""),
 	} {
 		if kind, code := domain.KindOf(err), domain.CodeOf(err); kind != domain.Transient || code != domain.CodeDatabaseDiskFull {
 			t.Errorf("%s: got kind %v and code %v of %v, want Transient and %v", name, kind, code, err, domain.CodeDatabaseDiskFull)

@@ -7,10 +7,7 @@ import (
 	"github.com/pawldata/pawl/internal/domain"
 )
 
-const (
-	hintWritable = "name a folder you may write to in DATABASE_URL, like embedded:./pawl-data"
-	hintAgain    = "try again"
-)
+const hintAgain = "try again"
 
 var errEmptyDir = errors.New("DATABASE_URL names no folder")
 
@@ -29,9 +26,15 @@ func (o operation) invalidError(code domain.Code, err error, hint string) error 
 	return &domain.Error{Kind: domain.Invalid, Code: code, Op: string(o), Err: err, Hint: hint}
 }
 
-// folderError returns err as an error of kind Invalid about the folder, which pawl cannot use.
+// folderError returns err as an error of kind Invalid about the folder, which pawl cannot use. Its remedy is another folder; hint is what the
+// user can do before that, and may be empty. If err says that the disk is full, folderError returns diskFullError.
 func (o operation) folderError(err error, hint string) error {
-	return o.invalidError(domain.CodePrivateDatabaseFolder, err, hint)
+	if isDiskFullError(err) {
+		return o.diskFullError(err)
+	}
+	return &domain.Error{
+		Kind: domain.Invalid, Code: domain.CodePrivateDatabaseFolder, Op: string(o), Err: err, Hint: hint, Remedy: domain.OtherFolder,
+	}
 }
 
 // transientError returns err as an error of kind Transient with this code.

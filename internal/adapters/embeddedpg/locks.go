@@ -39,7 +39,7 @@ func (d *serverDir) lockUsers() (*flock.Flock, error) {
 	users := d.newLock(usersLock)
 	ok, err := users.TryRLock()
 	if err != nil {
-		return nil, d.op.folderError(fmt.Errorf("lock the folder: %w", err), hintWritable)
+		return nil, d.op.folderError(fmt.Errorf("lock the folder: %w", err), "")
 	}
 	if !ok {
 		return nil, d.op.transientError(domain.CodePrivateDatabaseBusy, errors.New("another program has locked "+users.Path()), hintAgain)
@@ -70,7 +70,7 @@ func (d *serverDir) lockStart(ctx context.Context, timeout time.Duration, report
 	case ctx.Err() != nil:
 		return nil, d.op.endedError(ctx)
 	}
-	return nil, d.op.folderError(fmt.Errorf("lock the folder: %w", err), hintWritable)
+	return nil, d.op.folderError(fmt.Errorf("lock the folder: %w", err), "")
 }
 
 // errServerRuns is the result of lockServer if a server already runs.
@@ -95,7 +95,7 @@ func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.
 		err = d.chown(serverLock)
 	}
 	if err != nil {
-		return nil, d.op.folderError(fmt.Errorf("lock the data: %w", err), hintWritable)
+		return nil, d.op.folderError(fmt.Errorf("lock the data: %w", err), "")
 	}
 	isDecided := poll(ctx, timeout, func() bool {
 		if pm, readErr := d.readPostmaster(ctx); readErr == nil && pm.runs {
@@ -112,7 +112,7 @@ func (d *serverDir) lockServer(ctx context.Context, timeout time.Duration) (*os.
 	case err == nil:
 		return file, nil
 	case !errors.Is(err, errServerRuns):
-		err = d.op.folderError(fmt.Errorf("lock the data: %w", err), hintWritable)
+		err = d.op.folderError(fmt.Errorf("lock the data: %w", err), "")
 	}
 	_ = file.Close() // nothing was written to it
 	return nil, err

@@ -132,7 +132,7 @@ func (d *serverDir) readPostmaster(ctx context.Context) (postmaster, error) {
 		return postmaster{}, nil
 	}
 	if err != nil {
-		return postmaster{}, d.op.folderError(fmt.Errorf("look for a running server: %w", err), "")
+		return postmaster{}, d.op.invalidError(domain.CodePrivateDatabaseFolder, fmt.Errorf("look for a running server: %w", err), "")
 	}
 	pm := parsePostmaster(string(text))
 	pm.runs = pm.pid > 0 && isSameFolder(pm.data, d.data()) && servesData(ctx, pm.pid, pm.data)
@@ -174,7 +174,7 @@ func isSameFolder(a, b string) bool {
 func (d *serverDir) readBin() (string, error) {
 	text, err := d.root.ReadFile(filepath.Join(dataFolder, "postmaster.opts"))
 	if err != nil {
-		return "", d.op.folderError(fmt.Errorf("look for the server's programs: %w", err), "")
+		return "", d.op.invalidError(domain.CodePrivateDatabaseFolder, fmt.Errorf("look for the server's programs: %w", err), "")
 	}
 	program, _, _ := strings.Cut(string(text), ` "`) // the path of postgres comes first, and then its arguments in quotes
 	return filepath.Dir(program), nil

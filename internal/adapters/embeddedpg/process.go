@@ -32,7 +32,7 @@ var errKeepsEnding = errors.New("the server ended again and again while it start
 // takes the port before the server does, start tries again.
 func (d *serverDir) start(ctx context.Context, bin string) (serverInfo, error) {
 	if err := d.rotateLog(); err != nil {
-		return serverInfo{}, d.op.folderError(fmt.Errorf("begin the server's log: %w", err), hintWritable)
+		return serverInfo{}, d.op.folderError(fmt.Errorf("begin the server's log: %w", err), "")
 	}
 	for attempt := 1; ; attempt++ {
 		child, err := d.launch(ctx, bin)

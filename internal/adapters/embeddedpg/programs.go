@@ -158,7 +158,7 @@ func (c config) downloadPrograms(ctx context.Context, d *serverDir, major string
 	defer cancel()
 	staging, err := d.makeStagingFolder()
 	if err != nil {
-		return programs{}, d.op.folderError(err, hintWritable)
+		return programs{}, d.op.folderError(err, "")
 	}
 	defer d.root.RemoveAll(staging) //nolint:errcheck // if RemoveAll fails, the next start removes the folder
 	report("downloading " + name)

@@ -46,7 +46,7 @@ func (c config) openServerDirAsRoot(ctx context.Context, dir string, report func
 		return nil, operationFor(dir).endedError(ctx)
 	}
 	if err := makePublicDir(c.fallbackRoot); err != nil {
-		return nil, operationFor(dir).folderError(fmt.Errorf("make a folder instead of it: %w", err), hintWritable)
+		return nil, operationFor(dir).folderError(fmt.Errorf("make a folder instead of it: %w", err), "")
 	}
 	d, err := openOrMake(c.fallbackRoot, fallbackName, account, operationFor(dir))
 	if err != nil {

@@ -200,12 +200,12 @@ func (d *serverDir) detach(users *flock.Flock) error {
 // detachLocked does the work of detach. The caller must hold the start lock.
 func (d *serverDir) detachLocked(ctx context.Context, users *flock.Flock) error {
 	if err := users.Unlock(); err != nil {
-		return d.op.folderError(fmt.Errorf("unlock the folder: %w", err), "")
+		return d.op.invalidError(domain.CodePrivateDatabaseFolder, fmt.Errorf("unlock the folder: %w", err), "")
 	}
 	exclusive := d.newLock(usersLock)
 	isLast, err := exclusive.TryLock() // succeeds if no other process holds the shared lock
 	if err != nil {
-		return d.op.folderError(fmt.Errorf("lock the folder: %w", err), "")
+		return d.op.invalidError(domain.CodePrivateDatabaseFolder, fmt.Errorf("lock the folder: %w", err), "")
 	}
 	if !isLast {
 		return nil

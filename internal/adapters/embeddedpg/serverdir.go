@@ -55,7 +55,7 @@ func (c config) openServerDir(ctx context.Context, dir string, report func(strin
 	d.userDir = path
 	if err := d.ensureLockFiles(); err != nil {
 		d.close()
-		return nil, d.op.folderError(err, hintWritable)
+		return nil, d.op.folderError(err, "")
 	}
 	return d, nil
 }
@@ -66,9 +66,12 @@ func resolveDir(dir string) (string, error) {
 	op := operation("read DATABASE_URL")
 	switch {
 	case strings.TrimSpace(dir) == "":
-		return "", op.folderError(errEmptyDir, "it should look like embedded:./pawl-data")
+		return "", op.folderError(errEmptyDir, "")
+	case strings.HasPrefix(dir, "~"):
+		return "", operationFor(dir).folderError(fmt.Errorf("%s begins with ~, which only a shell replaces by a home folder", dir),
+			"write the whole path, or ./~ for a folder of that name")
 	case strings.ContainsAny(dir, "\n\r\x00"):
-		return "", op.folderError(fmt.Errorf("the folder's name %q has a line break or a zero byte in it", dir), "name another folder")
+		return "", op.folderError(fmt.Errorf("the folder's name %q has a line break or a zero byte in it", dir), "")
 	}
 	path, err := filepath.Abs(dir)
 	if err != nil {
@@ -77,16 +80,16 @@ func resolveDir(dir string) (string, error) {
 	ancestor := existingAncestor(path)
 	target, err := filepath.EvalSymlinks(ancestor)
 	if err != nil {
-		return "", operationFor(path).folderError(err, hintWritable)
+		return "", operationFor(path).folderError(err, "")
 	}
 	if info, err := os.Stat(target); err == nil && !info.IsDir() { //nolint:gosec // the user names the folder
-		return "", operationFor(path).folderError(fmt.Errorf("%s is not a folder", target), hintWritable)
+		return "", operationFor(path).folderError(fmt.Errorf("%s is not a folder", target), "")
 	}
 	missing := strings.TrimPrefix(path, ancestor) // the folders that do not exist yet
 	path = filepath.Join(target, missing)
 	if len(path) > maxPath {
 		return "", op.folderError(fmt.Errorf("the folder's path is %d bytes long", len(path)),
-			fmt.Sprintf("name a folder whose path has at most %d bytes", maxPath))
+			fmt.Sprintf("a path may have at most %d bytes", maxPath))
 	}
 	return path, nil
 }
@@ -107,35 +110,35 @@ func existingAncestor(path string) string {
 // account. If the folder exists already and a user other than root owns it, its owner stays, and the server runs as this owner.
 func openOrMake(parent, name string, account *syscall.Credential, op operation) (*serverDir, error) {
 	if err := makeFolders(parent, account); err != nil {
-		return nil, op.folderError(fmt.Errorf("make the folder: %w", err), hintWritable)
+		return nil, op.folderError(fmt.Errorf("make the folder: %w", err), "")
 	}
 	parentRoot, err := os.OpenRoot(parent)
 	if err != nil {
-		return nil, op.folderError(fmt.Errorf("use the folder: %w", err), hintWritable)
+		return nil, op.folderError(fmt.Errorf("use the folder: %w", err), "")
 	}
 	defer parentRoot.Close() //nolint:errcheck // no file is written through parentRoot
 	if err := parentRoot.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, op.folderError(fmt.Errorf("make a folder in it: %w", err), hintWritable)
+		return nil, op.folderError(fmt.Errorf("make a folder in it: %w", err), "")
 	}
 	info, err := parentRoot.Lstat(name)
 	if err == nil && !info.IsDir() {
 		err = errors.New("not a folder")
 	}
 	if err != nil {
-		return nil, op.folderError(fmt.Errorf("use %s in it: %w", name, err), "move it away, or "+hintWritable)
+		return nil, op.folderError(fmt.Errorf("use %s in it: %w", name, err), "move it away")
 	}
 	account, err = accountOfExisting(info, account)
 	if err != nil {
-		return nil, op.folderError(fmt.Errorf("use %s in it: %w", name, err), "run pawl as that user, or "+hintWritable)
+		return nil, op.folderError(fmt.Errorf("use %s in it: %w", name, err), "run pawl as that user")
 	}
 	if account != nil {
 		if err := parentRoot.Lchown(name, int(account.Uid), int(account.Gid)); err != nil {
-			return nil, op.folderError(fmt.Errorf("give %s in it to the server's account: %w", name, err), hintWritable)
+			return nil, op.folderError(fmt.Errorf("give %s in it to the server's account: %w", name, err), "")
 		}
 	}
 	root, err := parentRoot.OpenRoot(name)
 	if err != nil {
-		return nil, op.folderError(fmt.Errorf("use %s in it: %w", name, err), hintWritable)
+		return nil, op.folderError(fmt.Errorf("use %s in it: %w", name, err), "")
 	}
 	return &serverDir{path: filepath.Join(parent, name), root: root, account: account, op: op}, nil
 }

@@ -32,7 +32,8 @@ func TestOpen_UnusableFolders(t *testing.T) {
 		dir  string
 		want string // a part of the error or its hint
 	}{
-		"no folder":                   {dir: " ", want: "embedded:./"},
+		"no folder":                   {dir: " ", want: "names no folder"},
+		"a home folder":               {dir: "~/data", want: "begins with ~"},
 		"a file":                      {dir: file, want: file},
 		"a folder in a file":          {dir: file + "/data", want: file},
 		"a path with a line break":    {dir: parent + "/a\nb", want: `a\nb`},
@@ -204,7 +205,7 @@ func TestOpen_TruncatesLongLog(t *testing.T) {
 	})
 }
 
-// checkInvalid checks that err is Invalid, has a hint, and contains want in its text or its hint.
+// checkInvalid checks that err is Invalid, has a hint, and contains want in its text or its hint. Its remedy counts as a hint.
 func checkInvalid(t *testing.T, err error, want string) {
 	t.Helper()
 	if err == nil || domain.KindOf(err) != domain.Invalid {
@@ -213,7 +214,7 @@ func checkInvalid(t *testing.T, err error, want string) {
 	if text := err.Error() + "; " + domain.HintOf(err); !strings.Contains(text, want) {
 		t.Errorf("got %q, want %q in it", text, want)
 	}
-	if domain.HintOf(err) == "" {
+	if domain.HintOf(err) == "" && domain.RemedyOf(err) == 0 {
 		t.Errorf("got no hint with: %v", err)
 	}
 }
