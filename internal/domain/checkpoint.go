@@ -134,12 +134,19 @@ type CheckpointReset struct{ Before, After Checkpoint }
 
 // CheckClaim compares c, the checkpoint that a runner read, with durable, the checkpoint of the same stream in the database.
 //   - It returns nil if durable still has the runner's claim.
-//   - It returns Fenced if another runner has claimed the stream since, or the user has moved or reset it.
+//   - It returns Fenced if another runner has claimed the stream since, or the user has moved or reset it. If the user has moved it, the error
+//     says so.
 //   - It returns SetBack if the database was set back to a state before the claim, for example by a restored backup.
 func (c Checkpoint) CheckClaim(durable Checkpoint) error {
 	switch {
 	case durable.Epoch < c.Epoch:
 		return c.newSetBackError("it does not have the claim of this run")
+	case durable.Token != c.Token && durable.SourceURL != c.SourceURL:
+		return &Error{
+			Kind: Fenced, Code: CodeStreamTakenOver, Op: "check claim",
+			Err:  fmt.Errorf("stream %s was moved: it reads from %s now, not from %s", c.Stream, durable.SourceURL, c.SourceURL),
+			Hint: "set API_BASE_URL to the new address and run it again",
+		}
 	case durable.Token != c.Token:
 		return &Error{
 			Kind: Fenced, Code: CodeStreamTakenOver, Op: "check claim",

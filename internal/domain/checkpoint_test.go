@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -110,5 +111,26 @@ func TestCountsBalanced(t *testing.T) {
 	}
 	if lost := (domain.Counts{Received: 1}); lost.Balanced() {
 		t.Errorf("%+v: got balanced, want not balanced", lost)
+	}
+}
+
+// TestCheckpointCheckClaim_Moved checks that the error about a stream that the user has moved to another address says so, and does not speak of
+// another runner.
+func TestCheckpointCheckClaim_Moved(t *testing.T) {
+	t.Parallel()
+	read := domain.Checkpoint{SourceURL: "https://old.example", Token: domain.UUID{1}, Epoch: 2}
+	moved, taken := read, read
+	moved.SourceURL, moved.Token, moved.Epoch = "https://new.example", domain.UUID{9}, 3
+	taken.Token, taken.Epoch = domain.UUID{9}, 3
+	err := read.CheckClaim(moved)
+	checkKind(t, "moved", err, domain.Fenced)
+	if want := "it reads from https://new.example now, not from https://old.example"; !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want it to contain %q", err, want)
+	}
+	if hint := domain.HintOf(err); !strings.Contains(hint, "API_BASE_URL") {
+		t.Errorf("got hint %q, want it to name API_BASE_URL", hint)
+	}
+	if err := read.CheckClaim(taken); !strings.Contains(err.Error(), "another runner") {
+		t.Errorf("got %v, want it to name another runner", err)
 	}
 }

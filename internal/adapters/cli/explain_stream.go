@@ -39,9 +39,9 @@ func streamExplanations() []explanation {
 		},
 		{
 			code: domain.CodeStreamTakenOver, exitCodes: []int{ExitFenced},
-			cause: "Another run of pawl has taken over the stream, so this one has stopped and writes nothing more. Nothing is lost or stored " +
-				"twice.",
-			remedy: "Nothing, if `pawl status` shows that another run is active. If none is, the database was set back: run the command again.",
+			cause: "Another run of pawl has taken over the stream, or `pawl move` has given it another address, so this one has stopped and " +
+				"writes nothing more. Nothing is lost or stored twice.",
+			remedy: "If the message says that the stream was moved, set API_BASE_URL to the new address and run the command again. Nothing, if `pawl status` shows that another run is active. If none is, the database was set back: run the command again.",
 		},
 		{
 			code: domain.CodeStreamOtherAddress, exitCodes: []int{ExitSettings},
