@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +24,25 @@ func TestClosedPipe(t *testing.T) {
 		err := cmd.Run()
 		if code := cmd.ProcessState.ExitCode(); code != 3 { // -1 if a signal has ended it
 			t.Errorf("pawl %v: got exit %d (%v), want exit 3", args, code, err)
+		}
+	}
+}
+
+// TestFullOutput checks that a help which cannot be written is a failure of the output, and no mistake in the command line.
+func TestFullOutput(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	defer full.Close() //nolint:errcheck // it was only given to pawl
+	for _, arg := range []string{"--help", "help", "version"} {
+		var stderr strings.Builder
+		cmd := exec.CommandContext(t.Context(), "pawl", arg)
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = t.TempDir(), []string{"PATH=" + os.Getenv("PATH")}, full, &stderr
+		err := cmd.Run()
+		if code := cmd.ProcessState.ExitCode(); code != 2 || !strings.Contains(stderr.String(), "[output-failed]") {
+			t.Errorf("pawl %s: got exit %d (%v) and %s, want exit 2 and [output-failed]", arg, code, err, stderr.String())
 		}
 	}
 }

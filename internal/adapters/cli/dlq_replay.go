@@ -63,35 +63,36 @@ func (c *dlqReplayCommand) Run(s *session) error {
 	if err != nil && nothingReplayed {
 		return err
 	}
-	if isNone := err == nil && nothingReplayed && c.Reason != ""; isNone && !c.JSON {
-		return c.printNone(s, db)
+	var others []domain.ReasonCount
+	isNone := err == nil && nothingReplayed && c.Reason != ""
+	if isNone {
+		if others, err = c.readOthers(s, db); err != nil {
+			return err
+		}
 	}
-	write := writeReplay
-	if c.JSON {
-		write = writeReplayJSON
+	switch {
+	case c.JSON:
+		return cmp.Or(err, outputError(writeReplayJSON(s.Stdout, report, others)))
+	case isNone:
+		list := dlqListCommand{Reason: c.Reason, State: string(domain.DeadLettersOpen)}
+		return list.printNone(s, others)
 	}
-	printErr := outputError(write(s.Stdout, report))
-	return cmp.Or(err, printErr)
+	return cmp.Or(err, outputError(writeReplay(s.Stdout, report)))
 }
 
-// printNone prints that no open dead letter has the reason of the command, and the reasons that open ones have.
-func (c *dlqReplayCommand) printNone(s *session, db Database) error {
+// readOthers returns the reasons that open dead letters have, if none has the reason of the command.
+func (c *dlqReplayCommand) readOthers(s *session, db Database) (others []domain.ReasonCount, err error) {
 	reader, release, err := s.wiring.Reader(s.ctx, s.settingsFor(db))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer release()
-	list := dlqListCommand{Reason: c.Reason, State: string(domain.DeadLettersOpen)}
-	var others []domain.ReasonCount
 	err = s.try(func(ctx context.Context) (err error) {
 		filter := domain.DeadLetterFilter{State: domain.DeadLettersOpen, Reason: c.Reason}
 		others, err = otherReasons(ctx, reader, s.settings.Stream, filter)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return list.printNone(s, others)
+	return others, err
 }
 
 // writeReplay writes the report for a person.
@@ -117,18 +118,30 @@ func writeReplay(w io.Writer, r replay.Report) error {
 
 // replayJSON is what `pawl dlq replay --json` prints.
 type replayJSON struct {
-	Stream      string       `json:"stream"`             // the stream's name
-	Replayed    int64        `json:"replayed"`           // dead letters decoded again: stored + duplicate + parked_again
-	Stored      int64        `json:"stored"`             // dead letters that are events now
-	Duplicate   int64        `json:"duplicate"`          // dead letters whose event was stored before
-	ParkedAgain int64        `json:"parked_again"`       // dead letters that stay open
-	Reasons     []reasonJSON `json:"reasons"`            // the reasons of the dead letters that stay open; without samples
-	Skipped     int64        `json:"skipped"`            // dead letters that were resolved already
-	Unanswered  int          `json:"unanswered_commits"` // COMMITs without an answer; their dead letters are not counted in the other fields
+	Stream      string            `json:"stream"`                  // the stream's name
+	Replayed    int64             `json:"replayed"`                // dead letters decoded again: stored + duplicate + parked_again
+	Stored      int64             `json:"stored"`                  // dead letters that are events now
+	Duplicate   int64             `json:"duplicate"`               // dead letters whose event was stored before
+	ParkedAgain int64             `json:"parked_again"`            // dead letters that stay open
+	Reasons     []reasonJSON      `json:"reasons"`                 // the reasons of the dead letters that stay open; without samples
+	Skipped     int64             `json:"skipped"`                 // dead letters that were resolved already
+	Unanswered  int               `json:"unanswered_commits"`      // COMMITs without an answer; their dead letters are not counted in the other fields
+	Others      []reasonCountJSON `json:"other_reasons,omitempty"` // the reasons that open dead letters have, if none has the reason of --reason
 }
 
-func writeReplayJSON(w io.Writer, r replay.Report) error {
+// reasonCountJSON counts the dead letters of one reason.
+type reasonCountJSON struct {
+	Reason string `json:"reason"` // why the records cannot become rows
+	Count  int64  `json:"count"`  // the number of dead letters with this reason
+}
+
+func writeReplayJSON(w io.Writer, r replay.Report, others []domain.ReasonCount) error {
+	var otherReasons []reasonCountJSON
+	for _, other := range others {
+		otherReasons = append(otherReasons, reasonCountJSON{Reason: other.Reason, Count: other.Count})
+	}
 	return writeASCIIJSON(w, replayJSON{
+		Others: otherReasons,
 		Stream: r.Stream.String(), Replayed: r.Received, Stored: r.Inserted, Duplicate: r.Duplicate, ParkedAgain: r.Parked,
 		Reasons: sortReasons(r.ParkedAgain), Skipped: r.Skipped, Unanswered: r.UnansweredCommits,
 	})

@@ -94,6 +94,24 @@ func TestDlqReplay_Selection(t *testing.T) {
 	}
 }
 
+// TestDlqReplay_NoSuchReason checks that a replay of a reason that no open dead letter has names the reasons that exist, as JSON, too.
+func TestDlqReplay_NoSuchReason(t *testing.T) {
+	t.Parallel()
+	w := replayerFunc(func(context.Context, cli.ReplayOptions, replay.Observer) (replay.Report, error) {
+		return replay.Report{}, nil
+	}).wiring()
+	w.Reader = (&fakeLetters{letters: []domain.DeadLetter{{Why: domain.Rejection{Reason: "bad UUID"}}}}).wiring().Reader
+	for args, want := range map[string]string{
+		"dlq replay --reason foo":        "bad UUID",
+		"dlq replay --reason foo --json": `"other_reasons":[{"reason":"bad UUID","count":1000`,
+	} {
+		code, stdout, stderr := pawl(t, validEnv(), w, strings.Fields(args)...)
+		if code != cli.ExitDone || !strings.Contains(stdout, want) {
+			t.Errorf("%s: got exit %d and %s%s, want exit 0 and %q", args, code, stdout, stderr, want)
+		}
+	}
+}
+
 // TestDlqReplay_Stopped checks that a stopped replay prints its report, unless it replayed nothing.
 func TestDlqReplay_Stopped(t *testing.T) {
 	t.Parallel()

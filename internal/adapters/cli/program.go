@@ -289,11 +289,12 @@ func (s *session) parse(loader *settings.Loader) (*kong.Context, error) {
 	if err == nil && !helpPrinted && command.Selected().Name != "psql" { // psql gets its arguments unchanged
 		err = checkUTF8(s.Args)
 	}
-	isHelp := err == nil && !helpPrinted && command.Selected().Name == "help" // it must explain an error of the loader, too
+	// These need no setting. `pawl help` must explain an error of the loader, too, and shells start `pawl completion` in any folder.
+	needsNone := err == nil && !helpPrinted && slices.Contains([]string{"help", "version", "completion"}, command.Selected().Name)
 	switch {
 	case helpPrinted:
 		return nil, nil
-	case loader.Err() != nil && !isHelp:
+	case loader.Err() != nil && !needsNone:
 		return nil, loader.Err()
 	case err != nil:
 		return nil, commandLineError(err)
@@ -335,7 +336,7 @@ func commandLineError(err error) error {
 	if writeErr, ok := errors.AsType[*fs.PathError](err); ok { // the help could not be written
 		return outputError(writeErr)
 	}
-	failure := &domain.Error{Kind: domain.Invalid, Code: domain.CodeUsage, Op: "command line", Err: err, Hint: "see `pawl --help`"}
+	failure := &domain.Error{Kind: domain.Invalid, Code: domain.CodeUsage, Op: "command line", Err: withoutAdvice(err), Hint: "see `pawl --help`"}
 	if mayHoldSecret(err.Error()) {
 		failure.Err = errors.New("an argument or a flag is not possible; it is not shown, because it may hold a secret")
 		failure.Hint = "set API_BASE_URL, API_KEY and DATABASE_URL in the environment or in .env"
@@ -359,6 +360,15 @@ func commandLineError(err error) error {
 // mayHoldSecret reports whether a text from the command line may hold a URL with a password.
 func mayHoldSecret(text string) bool {
 	return strings.Contains(text, "://") || strings.Contains(text, "@")
+}
+
+// withoutAdvice returns err, an error of kong, without kong's advice to write --flag="-1", because no flag of pawl takes a negative value.
+func withoutAdvice(err error) error {
+	text, _, hasAdvice := strings.Cut(err.Error(), " (short flag); perhaps try ")
+	if !hasAdvice {
+		return err
+	}
+	return errors.New(text)
 }
 
 // checkUTF8 returns an error if an argument is not UTF-8, because the database would refuse it.

@@ -109,6 +109,7 @@ func TestMain_Words(t *testing.T) {
 		{args: []string{"run", "--batch-size", "1"}, wantCode: cli.ExitSettings, wantStderr: "unknown flag --batch-size; use --page-size"},
 		{args: []string{"run", "--api-key=x"}, wantCode: cli.ExitSettings, wantStderr: "set API_KEY in the environment or in .env"},
 		{args: []string{"status", "--database-url", "x"}, wantCode: cli.ExitSettings, wantStderr: "set DATABASE_URL in the environment or in .env"},
+		{args: []string{"run", "--max-pages", "-1"}, wantCode: cli.ExitSettings, wantStderr: `expected int value but got "-1"; see `},
 		{args: []string{"run", "--no-such"}, wantCode: cli.ExitSettings, wantStderr: "see `pawl --help`"},
 	}
 	for _, tt := range tests {

@@ -37,6 +37,9 @@ func (c *versionCommand) Help() string {
 	return "The output includes the commit and its date if they are known."
 }
 
+// toleratesWrongSettings implements settingsTolerant, because the version depends on no setting.
+func (c *versionCommand) toleratesWrongSettings() {}
+
 // Run executes `pawl version`. kong calls it.
 func (c *versionCommand) Run(s *session) error {
 	_, err := fmt.Fprintln(s.Stdout, "pawl", s.wiring.Build)

@@ -54,8 +54,18 @@ func quote(name, value string) (quoted string, ok bool) {
 	return candidates[i], true
 }
 
-// WritePrivateFile writes a file that only its owner can read. The file has its new content completely or not at all.
+// WritePrivateFile writes a file that only its owner can read. The file has its new content completely or not at all. If path is a symbolic
+// link, WritePrivateFile writes the file to which it leads, and the link stays.
 func WritePrivateFile(path, content string) (err error) {
+	if target, err := os.Readlink(path); err == nil {
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
+		if resolved, err := filepath.EvalSymlinks(target); err == nil { // the file may not exist yet
+			path = resolved
+		}
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // CreateTemp makes files with the mode 0600
 	if err != nil {
 		return err

@@ -65,6 +65,20 @@ func TestWritePrivateFile(t *testing.T) {
 	if err := WritePrivateFile(dir, "after"); err == nil {
 		t.Error("a folder: got no error, want one")
 	}
+	link := filepath.Join(t.TempDir(), ".env")
+	for _, target := range []string{path, filepath.Join(dir, "new")} {
+		_ = os.Remove(link)
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+		if err := WritePrivateFile(link, "through"); err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(target)
+		if kept, linkErr := os.Readlink(link); err != nil || linkErr != nil || string(content) != "through" || kept != target {
+			t.Errorf("a link: got content %q, errors %v and %v, link to %q; want through and the link kept", content, err, linkErr, kept)
+		}
+	}
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(dir), "*.*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("got the files %q, error %v, want none beside the folder", left, err)
