@@ -199,7 +199,7 @@ func TestExplain(t *testing.T) {
 		return nil, &domain.Error{Kind: domain.Transient, Code: domain.CodeDatabaseUnreachable, Op: "migrate", Err: errors.New("refused")}
 	}
 	for _, command := range []string{"run", "migrate"} {
-		code, _, stderr := pawl(t, validEnv("PAWL_TRIES=1"), w, command)
+		code, _, stderr := pawl(t, validEnv("PAWL_MAX_OUTAGE=1ms"), w, command)
 		if code != cli.ExitAgain || !strings.Contains(stderr, "[database-disk-full]") {
 			t.Errorf("pawl %s: got exit %d and %s, want exit %d and [database-disk-full]", command, code, stderr, cli.ExitAgain)
 		}

@@ -10,8 +10,8 @@ import (
 // TestWriteReport_One checks that the report counts one thing in the singular.
 func TestWriteReport_One(t *testing.T) {
 	t.Parallel()
-	r := verify.Report{Stored: 1, Parked: 1}
-	r.Stream.Pages = 1
+	r := verify.Report{}
+	r.Stored, r.Parked, r.Stream.Pages = 1, 1, 1
 	var out strings.Builder
 	if err := writeReport(&out, r); err != nil {
 		t.Fatal(err)
