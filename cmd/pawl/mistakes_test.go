@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -31,8 +32,9 @@ type mistake struct {
 
 	newStream bool // the run is the first one of a stream
 
-	code  int      // the wanted exit code
-	words []string // what the message must say; ${NAME} stands for a value of the fixture
+	code  int           // the wanted exit code
+	limit time.Duration // the time after which the mistake fails without an answer; 0 means answerTime
+	words []string      // what the message must say; ${NAME} stands for a value of the fixture
 }
 
 // mistakes returns the mistakes of TestMistakes. In their values ${DB}, ${API}, ${SERVER}, ${WEB} and ${OTHER} stand for the URLs of the
@@ -94,11 +96,17 @@ func mistakes() []mistake {
 		run("DATABASE_URL", "mysql://u:p@127.0.0.1/d", 2, "DATABASE_URL", "postgres://"),
 		run("DATABASE_URL", "postgres://u:p@ss@127.0.0.1/d", 2, "%40"),
 		run("DATABASE_URL", "postgres://u:p/ss@127.0.0.1/d", 2, "%2F"),
+		run("DATABASE_URL", "postgres://u:p#ss@127.0.0.1:1/d", 3, "127.0.0.1:1"), // a # is a part of the password
 		run("DATABASE_URL", "postgres://127.0.0.1:1/d", 3, "DATABASE_URL"),
 		run("DATABASE_URL", "${DB_WITH:dbname=missing}", 2, "missing", "does not exist"),
 		run("DATABASE_URL", "${DB_WITH:user=nobody_here}", 2, "nobody_here"),
 		run("DATABASE_URL", "${DB_WITH:sslmode=require}", 2, "TLS", "sslmode"),
 		run("DATABASE_URL", "${DB_WITH:sslmode=maybe}", 2, "DATABASE_URL"),
+
+		{
+			name: "a second runner", args: "run --tries 2 --stream held", code: 5, limit: claimTime,
+			words: []string{"held", "pawl status", "stream-held"},
+		},
 
 		flag("rnu", "run"),
 		flag("dlq lst", "list"),
@@ -132,8 +140,11 @@ func mistakes() []mistake {
 	}
 }
 
-// answerTime is the time after which a mistake without an answer fails the test. It is long, because other tests run at the same time.
-const answerTime = time.Minute
+// These are times after which a mistake without an answer fails the test. They are long, because other tests run at the same time.
+const (
+	answerTime = 20 * time.Second
+	claimTime  = time.Minute // of a run that waits for another runner first
+)
 
 // TestMistakes makes mistakes of users. Each must end with the right exit code, and with one sentence that has the right words and ends in
 // its code.
@@ -159,6 +170,9 @@ func TestMistakes(t *testing.T) {
 				if !strings.Contains(found[0], word) {
 					t.Errorf("got %q, want one with %q", found[0], word)
 				}
+			}
+			if err := checkExplained(code, stderr); err != nil {
+				t.Error(err)
 			}
 			if strings.Contains(stderr, "wrong-key") {
 				t.Errorf("got the key in the message: %s", stderr)
@@ -208,7 +222,39 @@ func mistakeFixture(t *testing.T) func(string) string {
 	if code, stderr := runMistake(t, mistake{args: "run"}, lookUp); code != 0 {
 		t.Fatalf("got exit %d of the first run, want 0: %s", code, stderr)
 	}
+	holdStream(t, values["DB"], "held")
 	return lookUp
+}
+
+// holdStream starts a run of the stream whose API does not answer, and returns when the run has claimed the stream. The run ends with the
+// test.
+func holdStream(t *testing.T, databaseURL, stream string) {
+	t.Helper()
+	asked, ended := make(chan struct{}, 1), make(chan struct{})
+	api := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request) {
+		select {
+		case asked <- struct{}{}: // a run asks for a page only after it has claimed the stream
+		default:
+		}
+		<-ended
+	}))
+	t.Cleanup(api.Close)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "pawl", "run", "--stream", stream, "--request-timeout", "1h")
+	cmd.Dir = t.TempDir()
+	cmd.Env = []string{"DATABASE_URL=" + databaseURL, "API_BASE_URL=" + api.URL + mockapi.BasePath, "API_KEY=key", "PATH=" + os.Getenv("PATH")}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		close(ended)
+	})
+	select {
+	case <-asked:
+	case <-time.After(claimTime):
+		t.Fatal("got no request of the run that should hold the stream")
+	}
 }
 
 // withParameter returns the database URL with the parameter NAME=VALUE.
@@ -228,7 +274,7 @@ func withParameter(t *testing.T, databaseURL, setting string) string {
 // runMistake runs pawl in an empty folder. It returns the exit code and what pawl writes to standard error.
 func runMistake(t *testing.T, m mistake, values func(string) string) (code int, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), answerTime)
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(m.limit, answerTime))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "pawl", strings.Fields(m.args)...)
 	cmd.Dir = t.TempDir()

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -129,6 +131,29 @@ func exits(ts *testscript.TestScript, isNegated bool, args []string) {
 	if code != want {
 		ts.Fatalf("got exit code %d, want %d", code, want)
 	}
+	ts.Check(checkExplained(code, ts.ReadFile("stderr")))
+}
+
+// codeOfMessage matches the message of an error. Group 1 is its code.
+var codeOfMessage = regexp.MustCompile(`(?m)^pawl: .*\[([a-z0-9-]+)\]$`)
+
+// checkExplained returns an error if docs/reference/errors.md does not list the exit code for the code of the message in stderr.
+func checkExplained(exitCode int, stderr string) error {
+	found := codeOfMessage.FindStringSubmatch(stderr)
+	if found == nil {
+		return nil
+	}
+	reference, err := os.ReadFile(filepath.Join("..", "..", "docs", "reference", "errors.md"))
+	if err != nil {
+		return err
+	}
+	_, section, _ := strings.Cut(string(reference), "\n## "+found[1]+"\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	_, listed, _ := strings.Cut(section, "\nExit code: ")
+	if !strings.Contains(listed, strconv.Itoa(exitCode)) {
+		return fmt.Errorf("got exit code %d with the code %s, whose explanation lists %q", exitCode, found[1], listed)
+	}
+	return nil
 }
 
 // restore is the script command `restore VERSION`. It replaces the database by the one that a version of pawl has left, see

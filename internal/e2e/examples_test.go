@@ -31,13 +31,13 @@ func TestExamples(t *testing.T) {
 		}
 		p := launch(t, cmd)
 		wantCode := exitDone
-		if strings.HasPrefix(line, "pawl init") {
+		if strings.HasPrefix(strings.TrimSpace(line), "pawl init") {
 			wantCode = exitSettings
 		}
 		if code := p.wait(ctx); code != wantCode {
 			t.Errorf("got exit %d, want %d from %q: %s%s", code, wantCode, line, p.stdout.String(), p.stderr.String())
 		}
-		if isComment := strings.HasPrefix(line, "#"); !isComment && wantCode == exitDone && p.stdout.String() == "" {
+		if isComment := strings.HasPrefix(strings.TrimSpace(line), "#"); !isComment && wantCode == exitDone && p.stdout.String() == "" {
 			t.Errorf("got no output from %q, want some", line)
 		}
 		return p.stdout.String()

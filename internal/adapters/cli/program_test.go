@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,13 +24,22 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// pawl runs a command of pawl with args and the environment environ, and returns its exit code and output.
+// pawl runs a command of pawl with args and the environment environ, and returns its exit code and output. It checks that the explanation of
+// an error lists the exit code.
 func pawl(t *testing.T, environ []string, w cli.Wiring, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var outBuffer, errBuffer bytes.Buffer
 	code = cli.Main(t.Context(), cli.Process{Args: args, Environ: environ, Stdout: &outBuffer, Stderr: &errBuffer}, w)
+	// An error of a test that has no code has the code bug.
+	if found := codeOfMessage.FindStringSubmatch(errBuffer.String()); found != nil && found[1] != string(domain.CodeBug) &&
+		!slices.Contains(cli.ExplainedExitCodes(found[1]), code) {
+		t.Errorf("%q: got exit %d, which the explanation of %s does not list", args, code, found[1])
+	}
 	return code, outBuffer.String(), errBuffer.String()
 }
+
+// codeOfMessage matches the message of an error. Group 1 is its code.
+var codeOfMessage = regexp.MustCompile(`(?m)^pawl: .*\[([a-z0-9-]+)\]$`)
 
 // A failingSource answers every request with err.
 type failingSource struct{ err error }

@@ -82,13 +82,17 @@ func TestNewerSchema_NotKnown(t *testing.T) {
 	for _, args := range []string{
 		"run --migrate off", "dlq replay --all", "dlq discard 1 --why x", "move --from https://other.example",
 	} {
-		for kind, wantsMore := range map[domain.Kind]bool{domain.Transient: true, domain.Invalid: false} {
+		for code, wantsMore := range map[domain.Code]bool{domain.CodeDatabaseUnreachable: true, domain.CodeDatabasePermissionDenied: false} {
+			kind := domain.Invalid
+			if wantsMore {
+				kind = domain.Transient
+			}
 			synctest.Test(t, func(t *testing.T) {
 				calls := 0
 				w := newEmptyWiring()
 				w.CheckSchema = func(context.Context, string) error {
 					calls++
-					return &domain.Error{Kind: kind, Code: domain.CodeDatabasePermissionDenied, Op: "read schema", Err: errors.New("not readable")}
+					return &domain.Error{Kind: kind, Code: code, Op: "read schema", Err: errors.New("not readable")}
 				}
 				w.NormalizeURL = func(baseURL string) (string, error) { return baseURL, nil }
 				w.Jitter = func() float64 { return 1 } // without waits, the time for further calls would never be over
