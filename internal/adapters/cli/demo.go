@@ -18,7 +18,7 @@ type demoCommand struct {
 // Help returns the details for `pawl demo --help`. kong calls it.
 func (c *demoCommand) Help() string {
 	return "The mock API refuses some requests and fails some others, and some of its records cannot become rows. The demo ignores " +
-		"DATABASE_URL and the settings of the API. Kill it at any time: the next demo continues behind the last stored page."
+		"DATABASE_URL and the settings of the API. Kill it at any time: the next demo continues after the last stored page."
 }
 
 // toleratesWrongSettings implements settingsTolerant, because wrong values of the settings that the demo replaces do not matter.

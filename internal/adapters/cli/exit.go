@@ -21,6 +21,12 @@ const (
 	ExitFenced   = 5 // nothing to do: another runner has the stream
 )
 
+// An exitStatus ends pawl with this exit code and without a message, because psql has written its own errors, or `pawl status --check` its
+// line.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
 // exitCode returns the exit code of a command that ended with err.
 func exitCode(err error) int {
 	if err == nil {

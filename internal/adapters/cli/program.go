@@ -33,9 +33,8 @@ type Process struct {
 // Settings are the checked settings, as the functions of a Wiring get them.
 type Settings = settings.Settings
 
-// A Wiring holds the functions that create what the commands work with. A command calls each function at most once, except that init
-// calls again what a user tries again. Only a function whose comment says so does I/O. Some functions return a func() that releases what the function created. With an error, this func() is
-// nil.
+// A Wiring holds the functions that create what the commands work with. A command may call a function again, for example after a failure.
+// Some functions return a func() that releases what the function created. With an error, this func() is nil.
 type Wiring struct {
 	Runner func(context.Context, Settings, RunOptions, ingest.Observer) (Runner, func(), error)
 	Pages  PageReader
@@ -206,10 +205,9 @@ func (s *session) main(loader *settings.Loader) int {
 	return s.end(err)
 }
 
-// end returns the exit code for err and writes err to standard error. It does not write a statusError, because psql has then written
-// its own errors.
+// end returns the exit code for err and writes err to standard error. It does not write an exitStatus.
 func (s *session) end(err error) int {
-	if status, ok := errors.AsType[statusError](err); ok {
+	if status, ok := errors.AsType[exitStatus](err); ok {
 		return int(status)
 	}
 	err, isSilent := s.withClosedOutput(err)

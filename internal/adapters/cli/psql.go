@@ -19,11 +19,6 @@ type psqlCommand struct {
 	Args []string `arg:"" optional:"" help:"Arguments for psql. Write pawl's own flags before the word psql."`
 }
 
-// A statusError ends pawl with the exit code of psql.
-type statusError int
-
-func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
-
 // Run executes `pawl psql`. kong calls it.
 func (c *psqlCommand) Run(s *session, k *kong.Context) error {
 	if slices.Equal(c.Args, []string{"--help"}) {
@@ -93,15 +88,15 @@ func (s *session) runInForeground(cmd *exec.Cmd) error {
 	return psqlStatus(cmd, cmd.Wait())
 }
 
-// psqlStatus returns a statusError if psql failed or a signal ended it. If psql succeeded, psqlStatus returns waitErr, the error of
+// psqlStatus returns an exitStatus if psql failed or a signal ended it. If psql succeeded, psqlStatus returns waitErr, the error of
 // cmd.Wait, as an Invalid error, or nil if waitErr is nil.
 func psqlStatus(cmd *exec.Cmd, waitErr error) error {
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
 	case ok && status.Signaled():
-		return statusError(signalExitCode(status.Signal()))
+		return exitStatus(signalExitCode(status.Signal()))
 	case !cmd.ProcessState.Success():
-		return statusError(cmd.ProcessState.ExitCode())
+		return exitStatus(cmd.ProcessState.ExitCode())
 	}
 	return psqlError(waitErr) // for example an error of copying psql's output
 }

@@ -37,7 +37,7 @@ func (c *statusCommand) limits() (healthLimits, error) {
 	return healthLimits{maxAge: c.MaxAge, maxParked: c.MaxParked}, nil
 }
 
-// printHealth writes one line that says whether all streams are well. If one is not, it returns a statusError with ExitData, because the
+// printHealth writes one line that says whether all streams are well. If one is not, it returns an exitStatus with ExitData, because the
 // line has said everything. A stream whose first run failed is not well.
 func printHealth(w io.Writer, report statusReport, limits healthLimits) error {
 	var well, problems []string
@@ -56,7 +56,7 @@ func printHealth(w io.Writer, report statusReport, limits healthLimits) error {
 		if _, err := fmt.Fprintln(w, "not well: "+strings.Join(problems, " | ")); err != nil {
 			return outputError(err)
 		}
-		return statusError(ExitData)
+		return exitStatus(ExitData)
 	}
 	_, err := fmt.Fprintln(w, "well: "+strings.Join(well, " | "))
 	return outputError(err)

@@ -48,7 +48,7 @@ type Settings struct {
 const (
 	MigrateAuto  = "auto"  // the run updates the schema
 	MigrateCheck = "check" // the run ends with an error if the schema is not up to date
-	MigrateOff   = "off"   // the run does nothing about the schema
+	MigrateOff   = "off"   // the run ends with an error only if the schema is that of a newer version
 )
 
 // The values of Settings.Progress. They say how a run shows its progress.
