@@ -42,8 +42,8 @@ func TestCompose(t *testing.T) {
 			t.Fatalf("pages stored when Jaeger was stopped: got %d, want fewer than %d", n, composePages)
 		}
 		p.checkDone()
-		if n := strings.Count(p.logLines("pawl"), "the collector does not take the traces"); n != 1 {
-			t.Errorf("warnings about the collector: got %d, want 1: %s", n, p.logLines("pawl"))
+		if n := strings.Count(p.logLines(), "the collector does not take the traces"); n != 1 {
+			t.Errorf("warnings about the collector: got %d, want 1: %s", n, p.logLines())
 		}
 	})
 	parent.run("down", "--volumes", "--timeout", "1")
@@ -54,7 +54,7 @@ func TestCompose(t *testing.T) {
 		eventually(t, "a page is stored", func() bool { return db.countPages() > 0 })
 		p.run("stop", "pawl") // with Docker's default: after 10 s it would kill the process, and the exit code would be 137
 		if code := p.exitCode("pawl"); code != "3" {
-			t.Errorf("exit code after docker stop: got %s, want 3: %s", code, p.logLines("pawl"))
+			t.Errorf("exit code after docker stop: got %s, want 3: %s", code, p.logLines())
 		}
 		db.checkLedger()
 		p.run("start", "pawl")
@@ -103,7 +103,7 @@ func newProject(t *testing.T) *project {
 func (p *project) checkDone() {
 	p.t.Helper()
 	if code := p.exitCode("pawl"); code != "0" {
-		p.t.Fatalf("pawl's container: exit %s, want 0: %s", code, p.logLines("pawl"))
+		p.t.Fatalf("pawl's container: exit %s, want 0: %s", code, p.logLines())
 	}
 	db := p.database()
 	if events, pages := db.queryInt("SELECT count(*) FROM events"), db.countPages(); events != composeEvents || pages != composePages {
@@ -132,11 +132,11 @@ func (p *project) exitCode(service string) string {
 	return p.output([]string{"docker", "wait", p.run("ps", "--all", "--quiet", service)})
 }
 
-// logLines returns the log lines of a service. It leaves out all other output, such as the summary.
-func (p *project) logLines(service string) string {
+// logLines returns the log lines of pawl. It leaves out all other output, such as the summary.
+func (p *project) logLines() string {
 	p.t.Helper()
 	var lines []string
-	for line := range strings.Lines(p.run("logs", "--no-color", service)) {
+	for line := range strings.Lines(p.run("logs", "--no-color", "pawl")) {
 		if strings.Contains(line, "level=") {
 			lines = append(lines, line)
 		}

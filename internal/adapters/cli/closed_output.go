@@ -64,11 +64,11 @@ func (w watchedOutput) SyscallConn() (syscall.RawConn, error) {
 
 // withClosedOutput returns err. If err is a consequence of an output that nobody reads any more, withClosedOutput returns a Stopped error, and
 // isSilent is true if only the output is missing: whoever closed it, for example with `| head -1`, wanted no more.
-func (s *session) withClosedOutput(err error) (result error, isSilent bool) {
+func (s *session) withClosedOutput(err error) (isSilent bool, result error) {
 	isSilent = domain.CodeOf(err) == domain.CodeOutputFailed
 	isStopped := domain.KindOf(err) == domain.Stopped && domain.CodeOf(err) == domain.CodeStopped
 	if err == nil || !s.output.isClosed() || !isSilent && !isStopped {
-		return err, false
+		return false, err
 	}
-	return &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: "stopped", Err: errOutputClosed}, isSilent
+	return isSilent, &domain.Error{Kind: domain.Stopped, Code: domain.CodeStopped, Op: "stopped", Err: errOutputClosed}
 }

@@ -23,7 +23,7 @@ const (
 
 // An exitStatus ends pawl with this exit code and without a message, because psql has written its own errors, or `pawl status --check` its
 // line.
-type exitStatus int
+type exitStatus int //nolint:errname // it is a status and not always a failure
 
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 

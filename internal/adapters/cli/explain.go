@@ -58,7 +58,7 @@ func (c *helpCommand) Run(s *session, k *kong.Context) error {
 			Hint: "see `pawl --help`",
 		}
 	}
-	known := append(commands, settingsTopic)
+	known := slices.Concat(commands, []string{settingsTopic})
 	for _, e := range explanations() {
 		if string(e.code) == topic {
 			return outputError(e.write(s.Stdout))

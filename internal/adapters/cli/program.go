@@ -210,7 +210,7 @@ func (s *session) end(err error) int {
 	if status, ok := errors.AsType[exitStatus](err); ok {
 		return int(status)
 	}
-	err, isSilent := s.withClosedOutput(err)
+	isSilent, err := s.withClosedOutput(err)
 	if err != nil && !isSilent {
 		err = s.withOrigin(s.withSimilarName(s.withFolderHint(s.explain(err))))
 		stopHint := cmp.Or(s.stopHint, "run it again")

@@ -31,7 +31,7 @@ func pawl(t *testing.T, environ []string, w cli.Wiring, args ...string) (code in
 	var outBuffer, errBuffer bytes.Buffer
 	code = cli.Main(t.Context(), cli.Process{Args: args, Environ: environ, Stdout: &outBuffer, Stderr: &errBuffer}, w)
 	// An error of a test that has no code has the code bug.
-	if found := codeOfMessage.FindStringSubmatch(errBuffer.String()); found != nil && found[1] != string(domain.CodeBug) &&
+	if found := codeOfMessage.FindStringSubmatch(errBuffer.String()); len(found) > 1 && found[1] != string(domain.CodeBug) &&
 		!slices.Contains(cli.ExplainedExitCodes(found[1]), code) {
 		t.Errorf("%q: got exit %d, which the explanation of %s does not list", args, code, found[1])
 	}
@@ -137,7 +137,12 @@ func TestMain_SecretArgument(t *testing.T) {
 	t.Parallel()
 	const secret = "postgres://u:" + password + "@h/d"
 	for _, args := range [][]string{
-		{"run", secret}, {secret}, {"run", "--url", secret}, {"help", secret}, {"run", "u:" + password + "@h"}, {"run", "--" + secret},
+		{"run", secret},
+		{secret},
+		{"run", "--url", secret},
+		{"help", secret},
+		{"run", "u:" + password + "@h"},
+		{"run", "--" + secret},
 		{"config", secret + "\xff"},
 	} {
 		code, stdout, stderr := pawl(t, nil, cli.Wiring{}, args...)

@@ -109,24 +109,24 @@ func limitError(err error, pages int64, read domain.Position) error {
 	case errors.Is(err, ingest.ErrMaxPages):
 		return &domain.Error{
 			Kind: domain.Stopped, Code: domain.CodePageLimitReached, Op: "stopped after " + quantity(pages, "page", "pages"),
-			Err: reachedLimit{text: "as --max-pages says, " + readText(read), cause: ingest.ErrMaxPages},
+			Err: reachedLimitError{text: "as --max-pages says, " + readText(read), cause: ingest.ErrMaxPages},
 		}
 	case errors.Is(err, ingest.ErrMaxTime):
 		named := *domain.AsError(err)
-		named.Err = reachedLimit{text: "as --for says, " + readText(read), cause: ingest.ErrMaxTime}
+		named.Err = reachedLimitError{text: "as --for says, " + readText(read), cause: ingest.ErrMaxTime}
 		return &named
 	}
 	return err
 }
 
-// A reachedLimit is an error of package ingest with another text.
-type reachedLimit struct {
+// A reachedLimitError is an error of package ingest with another text.
+type reachedLimitError struct {
 	text  string
 	cause error
 }
 
-func (l reachedLimit) Error() string { return l.text }
-func (l reachedLimit) Unwrap() error { return l.cause }
+func (l reachedLimitError) Error() string { return l.text }
+func (l reachedLimitError) Unwrap() error { return l.cause }
 
 // What can ask a run to stop.
 const (

@@ -62,7 +62,7 @@ func runProgram(cmd *exec.Cmd) error {
 func programError(program string, err error, out []byte) error {
 	if text := outputTail(out); text != "" {
 		if reportsDiskFull(out) {
-			return fullDiskFailure(program + " failed: " + text)
+			return fullDiskError(program + " failed: " + text)
 		}
 		return fmt.Errorf("%s failed: %s", program, text)
 	}

@@ -16,13 +16,13 @@ const diskFullText = "No space left on device"
 // reportsDiskFull reports whether a program's output says that the disk is full.
 func reportsDiskFull(out []byte) bool { return bytes.Contains(out, []byte(diskFullText)) }
 
-// A fullDiskFailure is the error of a program that could not write to a full disk. It wraps syscall.ENOSPC.
-type fullDiskFailure string
+// A fullDiskError is the error of a program that could not write to a full disk. It wraps syscall.ENOSPC.
+type fullDiskError string
 
-func (f fullDiskFailure) Error() string { return string(f) }
+func (f fullDiskError) Error() string { return string(f) }
 
 // Unwrap returns the error of the system call that failed in the program.
-func (f fullDiskFailure) Unwrap() error { return syscall.ENOSPC }
+func (f fullDiskError) Unwrap() error { return syscall.ENOSPC }
 
 // diskFullError returns err as a Transient error about the disk of the folder.
 func (o operation) diskFullError(err error) error {

@@ -43,13 +43,13 @@ func wrongVariable(databaseURL string) string {
 
 // settingsWithout returns valid settings that replace all variables except the named one.
 func settingsWithout(name string) string {
-	settings := "host=127.0.0.1 user=user password=password dbname=database"
+	settings := []string{"host=127.0.0.1 user=user password=password dbname=database"}
 	for _, v := range variables {
 		if v.name != name {
-			settings += " " + v.setting + "=" + v.valid
+			settings = append(settings, v.setting+"="+v.valid)
 		}
 	}
-	return settings
+	return strings.Join(settings, " ")
 }
 
 // canParse reports whether pgx can use the settings, together with the environment.
