@@ -96,6 +96,11 @@ func readEnvFile(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, envFileError(path, fmt.Errorf("it cannot be read: %w", err))
 	}
+	return parseEnvFile(path, content)
+}
+
+// parseEnvFile returns the variables in the content of a .env file by name. The path is only for errors.
+func parseEnvFile(path string, content []byte) (map[string]string, error) {
 	content = bytes.TrimPrefix(content, []byte(byteOrderMark))
 	variables, err := parseEnv(content, 0)
 	if err != nil { // err is not wrapped, because it quotes the file and so perhaps a secret
@@ -113,6 +118,8 @@ const (
 	unset    = "$PAWL_NOT_A_NAME" // a variable that is not set
 )
 
+var errNotPair = errors.New("a line has no name, or a NUL")
+
 // parseEnv returns the variables of a .env file by name. The library would replace $NAME in some values, and a password would silently lose
 // a part. So it reads an ordinary character in place of each $, and parseEnv puts the $ back. But in the first lines, as many as expanded, it
 // reads the name of a variable that is not set: a $ there is missing from the values in which the library replaces variables.
@@ -128,6 +135,10 @@ func parseEnv(content []byte, expanded int) (map[string]string, error) {
 		n++
 	}
 	variables, err := godotenv.UnmarshalBytes(b.Bytes())
+	_, isNameless := variables[""] // the library accepts a last line without NAME=
+	if err == nil && (isNameless || bytes.Contains(content, []byte(ordinary))) {
+		err = errNotPair
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +154,7 @@ func parseEnv(content []byte, expanded int) (map[string]string, error) {
 func wrongLine(content []byte) int {
 	lines := bytes.SplitAfter(content, []byte("\n"))
 	return 1 + sort.Search(len(lines)-1, func(i int) bool {
-		_, err := godotenv.UnmarshalBytes(bytes.Join(lines[:i+1], nil))
+		_, err := parseEnv(bytes.Join(lines[:i+1], nil), 0)
 		return err != nil
 	})
 }

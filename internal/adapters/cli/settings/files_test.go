@@ -58,6 +58,10 @@ func TestReadEnvFile_Errors(t *testing.T) {
 		{name: "a dollar before a bracket", content: "A=1$(" + secret + ")\n", want: "line 1 "},
 		{name: "an escaped dollar in double quotes", content: "A=\"" + secret + "\\$X\"\n"},
 		{name: "an escaped dollar without quotes", content: "A=" + secret + "\\$X\n", want: "line 1 "},
+		{name: "a dollar before the last comment", content: "A=1\nB=" + secret + " #$X # x\n", want: "line 2"},
+		{name: "no pair in a last line without an end", content: "A=1\n" + secret, want: "line 2"},
+		{name: "no name", content: "=" + secret + "\nA=1\n", want: "line 1"},
+		{name: "a NUL", content: "A=1\nB=" + secret + "\x00\n", want: "line 2"},
 		{name: "a dollar in a comment", content: "# B=$x\nA=1\n"},
 	}
 	for _, tt := range tests {
