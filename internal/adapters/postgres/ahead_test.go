@@ -193,7 +193,8 @@ func TestAheadLostAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			databaseURL := pgtest.Database(t)
-			cutter := &commitCutter{delivers: delivers}
+			cutter := &commitCutter{}
+			cutter.delivers.Store(delivers)
 			w := newPageWriter(t, startProxy(t, databaseURL, cutter.serve), "s")
 			first := w.makePage(w.from, "c1", 1, 2)
 			second := w.makePage(first.To, "c2", 3, 4)

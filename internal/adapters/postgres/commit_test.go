@@ -102,7 +102,8 @@ func TestCommitLostAnswer(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			cutter := &commitCutter{delivers: tt.delivers}
+			cutter := &commitCutter{}
+			cutter.delivers.Store(tt.delivers)
 			store, checkpoint := claimStore(t, startProxy(t, pgtest.Database(t), cutter.serve))
 			page := emptyPage(checkpoint)
 			page.To = checkpoint.After(domain.Page{Next: "next-cursor"})

@@ -75,7 +75,7 @@ func servePooler(client net.Conn, serverAddress string) {
 // receives the answer.
 type commitCutter struct {
 	armed    atomic.Bool
-	delivers bool // whether the server receives the COMMIT
+	delivers atomic.Bool // whether the server receives the COMMIT
 }
 
 // serve serves one connection, see startProxy.
@@ -113,7 +113,7 @@ func (c *commitCutter) serve(client net.Conn, serverAddress string) {
 			return
 		}
 		cutsHere := names.hasCommit(buf[:n]) && c.armed.CompareAndSwap(true, false)
-		if cutsHere && !c.delivers {
+		if cutsHere && !c.delivers.Load() {
 			return
 		}
 		dropsAnswer.Store(cutsHere)

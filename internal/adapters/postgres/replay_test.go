@@ -244,7 +244,8 @@ func TestReplayLostAnswer(t *testing.T) {
 			t.Parallel()
 			databaseURL := pgtest.Database(t)
 			storePayloads(t, databaseURL, undecodedPayloads(1, 3)...) // 6 dead letters, of which laterDecoder decodes 3
-			c := &commitCutter{delivers: tt.delivers}
+			c := &commitCutter{}
+			c.delivers.Store(tt.delivers)
 			store := newReplayStore(t, startProxy(t, databaseURL, c.serve))
 			c.armed.Store(true)
 			report, err := replayAll(t.Context(), store, laterDecoder)

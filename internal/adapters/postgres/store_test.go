@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -18,7 +19,10 @@ import (
 	"github.com/pawldata/pawl/internal/pgtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+func TestMain(m *testing.M) {
+	_ = flag.Set("rapid.checks", fenceChecks) // the command line prevails, because it is parsed later
+	os.Exit(pgtest.Main(m))
+}
 
 // TestStore runs the checks of the contract of domain.EventStore.
 func TestStore(t *testing.T) {
