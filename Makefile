@@ -16,6 +16,9 @@ DURATION ?= 10m
 SEED     ?= 0
 RESTORES ?= 2
 
+# How long `make fuzz` runs each target.
+TIME ?= 1m
+
 # What `make bench` measures: CASES, separated by commas, or all; see docs/performance.md. With AGAINST it also measures that Git
 # revision. WRITE=1 writes the results into docs. ROUNDS=0 is five rounds, or fifteen with AGAINST.
 CASES   ?= end-to-end
@@ -30,7 +33,7 @@ SLOW = ./internal/adapters/postgres/ ./internal/adapters/postgres/migrate/
 # Compose is a plugin of Docker's or a program of its own.
 COMPOSE ?= $(shell if docker compose version >/dev/null 2>&1; then echo docker compose; else echo docker-compose; fi)
 
-.PHONY: help run psql up down build test test-e2e chaos bench lint vuln generate drift release-check clean
+.PHONY: help run psql up down build test test-e2e chaos fuzz bench lint vuln generate drift release-check clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
@@ -68,6 +71,9 @@ test-e2e: ## Run the built programs against each other and kill them, and the sl
 chaos: ## Kill and disturb runs for DURATION (10m), as SEED decides, and print the result
 	$(GO) test -race -count=1 -timeout 0 -tags e2e -run '^TestChaos$$' -v ./internal/e2e/ \
 		-chaos.duration=$(DURATION) -chaos.seed=$(SEED) -chaos.restores=$(RESTORES)
+
+fuzz: ## Run each fuzz target for TIME (1m), one after the other, and stop at the first that finds something
+	@GO='$(GO)' .ci/fuzz $(TIME)
 
 bench: ## Compare pawl with PostgreSQL's COPY, and with the revision AGAINST; CASES=all measures more (a few minutes)
 	$(GO) run ./internal/bench -cases=$(CASES) -rounds=$(ROUNDS) -events=$(EVENTS) -against=$(AGAINST) -write=$(WRITE)
