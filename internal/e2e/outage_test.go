@@ -50,7 +50,7 @@ func (o *outageTest) startRun(args ...string) *process {
 // waitUntilAway waits until the run has noticed several times that its database is away.
 func (o *outageTest) waitUntilAway(p *process) {
 	o.t.Helper()
-	eventually(o.t, "the run tries again", func() bool { return p.stderr.count("database away, trying again") >= 3 || !p.isRunning() })
+	eventually(o.t, "the run tries again", func() bool { return p.stderr.count("trying again, the database is away") >= 3 || !p.isRunning() })
 	if !strings.Contains(p.stderr.String(), "trying_until=") {
 		o.t.Errorf("got a log that does not say until when the run tries: %s", p.stderr.String())
 	}

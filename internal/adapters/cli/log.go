@@ -99,7 +99,7 @@ func (o *logObserver) Waiting(w retry.Wait) {
 		"until", w.Until.Format("15:04:05.000Z07:00"), "seconds", seconds(w.For), "why", w.Err.Error(), "code", domain.CodeOf(w.Err),
 	}
 	if w.ByTimeAlone() {
-		message = "database away, trying again"
+		message = "trying again, the database is away"
 		attributes = append(attributes, "trying_until", w.GivesUpAt.Format("15:04:05Z07:00"))
 	}
 	o.log.Log(context.Background(), level, message, attributes...)
