@@ -9,7 +9,7 @@ WHERE current_setting('idle_session_timeout', true) IS NOT NULL;
 
 -- name: SessionReport :exec
 -- Sets the limits of a runner's reports, for the transaction or for the whole session. No other session waits long for a report, and a report
--- waits for nothing: not for a lock, and not for the disk, so that it does not slow down the commits of the pages.
+-- waits at most 2 s for a lock, and never for the disk, so that it does not slow down the commits of the pages.
 SELECT set_config('lock_timeout', '2s', @is_local), set_config('statement_timeout', '10s', @is_local),
        set_config('synchronous_commit', 'off', @is_local);
 

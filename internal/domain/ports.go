@@ -50,8 +50,7 @@ type EventStore interface {
 	//   - Invalid: the stream has pages from another source URL.
 	//   - Transient: the claim may succeed later.
 	//
-	// The store may be unable to see another runner, because that runner has lost its connection or uses a connection
-	// pooler. Then the claim succeeds, and the other runner can no longer write: only the newest claim may write (I3).
+	// The store may be unable to see another runner, because that runner has lost its connection, or its lease has ended. Then the claim succeeds, and the other runner can no longer write: only the newest claim may write (I3).
 	Claim(ctx context.Context, stream StreamID, sourceURL string) (Checkpoint, error)
 
 	// Commit does all of this in one transaction:

@@ -82,7 +82,7 @@ func TestSecrets(t *testing.T) {
 		{"words", []string{"DATABASE_URL=host=127.0.0.1 port=1 password=" + secretPassword + " dbname=x"}, exitRetryLater},
 	} {
 		before := s.outputLength()
-		run := fmt.Sprintf("run --tries 2 --stream s%d", i) // the tables keep the last error of each stream
+		run := fmt.Sprintf("run --tries 2 --max-outage 1s --stream s%d", i) // the tables keep the last error of each stream
 		s.run(tt.wantCode, run, tt.env...)
 		s.run(tt.wantCode, run+" --log-format json", tt.env...)
 		if s.outputLength() == before {
@@ -147,14 +147,18 @@ func checkNoSecret(t *testing.T, what, text string) {
 	}
 }
 
-// withPassword returns databaseURL with this password. The server of the tests accepts any password.
+// withPassword returns databaseURL with a new role that has this password and all rights.
 func withPassword(t *testing.T, databaseURL, password string) string {
 	t.Helper()
 	u, err := url.Parse(databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.User = url.UserPassword(u.User.Username(), password)
+	role := "secrets_" + strings.TrimPrefix(u.Path, "/")
+	db := connect(t, databaseURL)
+	db.exec("CREATE ROLE " + role + " LOGIN SUPERUSER PASSWORD '" + password + "'")
+	t.Cleanup(func() { db.exec("DROP OWNED BY " + role + "; DROP ROLE " + role) })
+	u.User = url.UserPassword(role, password)
 	return u.String()
 }
 

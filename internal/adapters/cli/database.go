@@ -140,7 +140,7 @@ func (s *session) settingsFor(db Database) Settings {
 //
 // Otherwise chooseFolder returns an error. A scheduled run that has lost its environment must not fill a new private database. If no API
 // is set and both folders have a database, chooseFolder chooses only on a terminal: a scheduled check that has lost its environment must not
-// call the demo's database well.
+// report that the demo's database is healthy.
 func (s *session) chooseFolder(missing missingDatabase) (string, error) {
 	isTerminal := s.screen.Kind() != terminal.Plain
 	switch {

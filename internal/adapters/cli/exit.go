@@ -55,7 +55,7 @@ func exitCode(err error) int {
 // what the user can do.
 func writeError(stderr io.Writer, s Settings, err error, stopHint string) {
 	switch {
-	case errors.Is(err, ingest.ErrMaxPages), errors.Is(err, ingest.ErrMaxTime):
+	case errors.Is(err, ingest.ErrMaxPages), errors.Is(err, errTimeIsOver):
 		asked := *domain.AsError(err)
 		asked.Hint = stopHint
 		err = &asked

@@ -77,6 +77,8 @@ type Database struct {
 	Name string // the database in words: the folder of a private server, or host:port/database
 	Bin  string // the folder of the server's own programs; empty if it is not known
 
+	// HasEnded reports whether the server of this database has ended and nobody starts it again. It may be nil.
+	HasEnded func() bool
 	// Explain returns an error of this database with a better reason, if the server's own files tell one. It may be nil.
 	Explain func(error) error
 }
@@ -274,7 +276,8 @@ func (s *session) outage() retry.Policy {
 	// A cursor lives for two minutes, so the run should notice soon that the database is back.
 	const longestBackoff = 5 * time.Second
 	return retry.Policy{
-		MaxTime: s.settings.MaxOutage, Jitter: s.wiring.Jitter, LongestBackoff: longestBackoff, Remedy: domain.AllowLongerOutage,
+		MaxTime: s.settings.MaxOutage, Jitter: s.wiring.Jitter, LongestBackoff: longestBackoff,
+		IsHopeless: s.database.HasEnded, Remedy: domain.AllowLongerOutage,
 	}
 }
 

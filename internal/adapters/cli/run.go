@@ -25,12 +25,11 @@ type runCommand struct {
 
 // RunOptions are what one run needs besides the Settings.
 type RunOptions struct {
-	NewPass        bool          // --new-pass
-	MaxPages       int           // --max-pages
-	MaxTime        time.Duration // --for
-	AcceptShortEnd bool          // --accept-short-end
-	Retry          retry.Policy  // for the API, made from the settings
-	Outage         retry.Policy  // for the database, made from the settings
+	NewPass        bool         // --new-pass
+	MaxPages       int          // --max-pages
+	AcceptShortEnd bool         // --accept-short-end
+	Retry          retry.Policy // for the API, made from the settings
+	Outage         retry.Policy // for the database, made from the settings
 	// Warn reports a problem that does not stop the run. It may be called from any goroutine.
 	Warn func(problem string, cause error)
 }
@@ -60,6 +59,18 @@ func (c *runCommand) Run(s *session) error {
 	if c.DryRun {
 		return c.dryRun(s)
 	}
+	var cancel func()
+	s.ctx, cancel = limitTime(s.ctx, c.For)
+	defer cancel()
+	err := c.ingest(s)
+	if s.isTimeOver(err) && !errors.Is(err, errTimeIsOver) { // the run had not begun
+		return timeLimitError(c.For, "before it had the stream: "+err.Error())
+	}
+	return err
+}
+
+// ingest reads the stream into the database, and prints the summary.
+func (c *runCommand) ingest(s *session) error {
 	s.stopHint = "run it again to continue after the last page stored"
 	db, closeDatabase, err := s.openDatabase(mayCreate)
 	if err != nil {
@@ -72,14 +83,18 @@ func (c *runCommand) Run(s *session) error {
 	tracker := progress.NewTracker(c.NewPass)
 	observer := observers{&logObserver{log: s.log, newPass: c.NewPass, live: s.showsLiveLine()}, tracker}
 	warn := func(problem string, cause error) { s.log.Warn(problem, "why", cause.Error()) }
-	options := RunOptions{NewPass: c.NewPass, MaxPages: c.MaxPages, MaxTime: c.For, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Outage: s.outage(), Warn: warn}
+	options := RunOptions{NewPass: c.NewPass, MaxPages: c.MaxPages, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Outage: s.outage(), Warn: warn}
 	runner, release, err := s.wiring.Runner(s.ctx, s.settingsFor(db), options, observer)
 	if err != nil {
 		return err
 	}
 	defer release()
 	sum, err := s.ingest(db, runner, observer, tracker)
-	err = limitError(err, sum.Pages, domain.Position{Offset: sum.Offset, AnnouncedLast: sum.Announced})
+	position := domain.Position{Offset: sum.Offset, AnnouncedLast: sum.Announced}
+	err = limitError(err, sum.Pages, position)
+	if s.isTimeOver(err) && sum.Pass > 0 {
+		err = timeLimitError(c.For, readText(position))
+	}
 	if sum.Pass == 0 { // the runner never claimed the stream
 		return err
 	}
@@ -102,24 +117,49 @@ func (s *session) ingest(db Database, runner Runner, observer observers, tracker
 	return sum, s.explain(err)
 }
 
-// limitError returns err. If err says that --max-pages or --for has ended a run after so many pages, at this position, it returns an error
-// that names the flag.
+// limitError returns err. If err says that --max-pages has ended a run after so many pages, at this position, it returns an error that names
+// the flag.
 func limitError(err error, pages int64, read domain.Position) error {
-	switch {
-	case errors.Is(err, ingest.ErrMaxPages):
-		return &domain.Error{
-			Kind: domain.Stopped, Code: domain.CodePageLimitReached, Op: "stopped after " + quantity(pages, "page", "pages"),
-			Err: reachedLimitError{text: "as --max-pages says, " + readText(read), cause: ingest.ErrMaxPages},
-		}
-	case errors.Is(err, ingest.ErrMaxTime):
-		named := *domain.AsError(err)
-		named.Err = reachedLimitError{text: "as --for says, " + readText(read), cause: ingest.ErrMaxTime}
-		return &named
+	if !errors.Is(err, ingest.ErrMaxPages) {
+		return err
 	}
-	return err
+	return &domain.Error{
+		Kind: domain.Stopped, Code: domain.CodePageLimitReached, Op: "stopped after " + quantity(pages, "page", "pages"),
+		Err: reachedLimitError{text: "as --max-pages says, " + readText(read), cause: ingest.ErrMaxPages},
+	}
 }
 
-// A reachedLimitError is an error of package ingest with another text.
+// errTimeIsOver is the cause with which the context of a run with --for ends.
+var errTimeIsOver = errors.New("the time of --for is over")
+
+// limitTime returns a context that ends with the cause errTimeIsOver after the time limit, or never by itself if limit is 0. The caller must
+// call cancel.
+func limitTime(ctx context.Context, limit time.Duration) (limited context.Context, cancel func()) {
+	limited, end := context.WithCancelCause(ctx)
+	if limit == 0 {
+		return limited, func() { end(nil) }
+	}
+	timer := time.AfterFunc(limit, func() { end(errTimeIsOver) })
+	return limited, func() {
+		timer.Stop()
+		end(nil)
+	}
+}
+
+// isTimeOver reports whether --for has ended the run that ended with err.
+func (s *session) isTimeOver(err error) bool {
+	return domain.KindOf(err) == domain.Stopped && errors.Is(context.Cause(s.ctx), errTimeIsOver)
+}
+
+// timeLimitError returns the error of a run that --for has ended. state says how far the run was.
+func timeLimitError(limit time.Duration, state string) error {
+	return &domain.Error{
+		Kind: domain.Stopped, Code: domain.CodeTimeLimitReached, Op: fmt.Sprintf("stopped after %s", limit),
+		Err: reachedLimitError{text: "as --for says, " + state, cause: errTimeIsOver},
+	}
+}
+
+// A reachedLimitError is an error of a limit with another text.
 type reachedLimitError struct {
 	text  string
 	cause error
@@ -140,7 +180,7 @@ func stoppedBy(err error) string {
 	switch {
 	case errors.Is(err, ingest.ErrMaxPages):
 		return stoppedByMaxPages
-	case errors.Is(err, ingest.ErrMaxTime):
+	case errors.Is(err, errTimeIsOver):
 		return stoppedByMaxTime
 	case domain.KindOf(err) == domain.Stopped:
 		return stoppedBySignal

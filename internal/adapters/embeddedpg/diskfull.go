@@ -2,6 +2,7 @@ package embeddedpg
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"syscall"
@@ -30,15 +31,27 @@ func (o operation) diskFullError(err error) error {
 		"the disk of this folder is full: make room there, but delete nothing in the folder, then run it again")
 }
 
-// Explain returns err, an error of a connection to the server. If the server does not answer because its disk is full, it returns a Transient
-// error that says so and wraps err. It may be called after Close.
+// Explain returns err, an error of a connection to the server. If the server does not answer because its disk is full, or because it has ended,
+// it returns a Transient error that says so and wraps err. It may be called after Close.
 func (s *Server) Explain(err error) error {
 	code := domain.CodeOf(err)
 	isUnanswered := code == domain.CodeDatabaseUnreachable || code == domain.CodeCommitUnanswered
-	if !isUnanswered || !s.dir.isDiskFull() {
+	switch {
+	case !isUnanswered:
 		return err
+	case s.dir.isDiskFull():
+		return s.dir.op.diskFullError(fmt.Errorf("the server does not answer (%w)", err))
+	case s.HasEnded():
+		return s.dir.op.transientError(domain.CodePrivateDatabaseStart, fmt.Errorf("the server has ended (%w)", err),
+			"run it again, which starts the server; its log is "+s.dir.logPath())
 	}
-	return s.dir.op.diskFullError(fmt.Errorf("the server does not answer (%w)", err))
+	return err
+}
+
+// HasEnded reports whether the server does not run any more. Nobody starts it again before the folder is opened again.
+func (s *Server) HasEnded() bool {
+	pm, err := s.dir.readPostmaster(context.Background())
+	return err == nil && !pm.runs
 }
 
 // isDiskFull reports whether the log of the server says that the disk is full, or the disk has no room for another file of the server's

@@ -9,6 +9,9 @@ import (
 // LookUpsAfterDuplicate is the number of batches whose ids Commit looks up after a batch with a duplicate.
 const LookUpsAfterDuplicate = lookUpsAfterDuplicate
 
+// LeaseReportTimeout is the time limit of a report that extends a lease.
+const LeaseReportTimeout = leaseReportTimeout
+
 // NewInventoryWithTimeout returns an inventory whose checks have this time limit each.
 func NewInventoryWithTimeout(pool *pgxpool.Pool, timeout time.Duration) *Inventory {
 	return &Inventory{pool, timeout}

@@ -217,3 +217,44 @@ func TestPoolerSessionsStayUnchanged(t *testing.T) {
 		}
 	}
 }
+
+// TestResetBesideClaim checks that a reset waits for a claim that is not committed yet, and then sees its lease.
+func TestResetBesideClaim(t *testing.T) {
+	t.Parallel()
+	databaseURL := pgtest.Database(t)
+	first, checkpoint := claimByLease(t, databaseURL)
+	if _, err := first.Commit(t.Context(), batchOf(checkpoint, emptyPage(checkpoint))); err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	claim, err := pgx.Connect(t.Context(), databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer claim.Close(t.Context()) //nolint:errcheck // a test's connection
+	if _, err := claim.Exec(t.Context(), `BEGIN;
+		UPDATE checkpoints SET cursor = 'c', epoch = epoch + 1, token = gen_random_uuid();
+		UPDATE runners SET state = 'working', holder = gen_random_uuid(), lease_until = clock_timestamp() + interval '30 s'`); err != nil {
+		t.Fatal(err)
+	}
+	result := make(chan error, 1)
+	admin := postgres.NewAdmin(newPool(t, databaseURL))
+	go func() {
+		_, err := admin.ResetCheckpoint(t.Context(), streamS)
+		result <- err
+	}()
+	waitForLock(t, databaseURL, "pawl/s", 1)
+	if _, err := claim.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	domaintest.CheckKind(t, <-result, domain.Fenced)
+}
+
+// TestLeaseReportTimeout checks that a runner whose report gets no answer can send another one before its lease ends.
+func TestLeaseReportTimeout(t *testing.T) {
+	t.Parallel()
+	const connectTimeout, heartbeat = 10 * time.Second, 5 * time.Second
+	if slowest := heartbeat + postgres.LeaseReportTimeout + connectTimeout; slowest >= domain.LeaseDuration {
+		t.Errorf("got a second report after %s, want it before the lease of %s ends", slowest, domain.LeaseDuration)
+	}
+}

@@ -17,6 +17,8 @@ const (
 	heartbeatInterval = 5 * time.Second
 	// minReportInterval is the shortest time between two reports, however often the state changes.
 	minReportInterval = time.Second
+	// leaseReportTimeout bounds a report that extends a lease. After it, the next report uses another connection, while the lease still lasts.
+	leaseReportTimeout = 2 * heartbeatInterval
 	// silentAfter is the time without a statement after which a holder counts as frozen or gone.
 	silentAfter = 2 * heartbeatInterval
 )
@@ -96,7 +98,11 @@ func (h *heartbeat) run(ctx context.Context, interval time.Duration) {
 
 // report runs a query on a connection of the heartbeat, with the limits of a report. It returns PostgreSQL's error.
 func (h *heartbeat) report(ctx context.Context, query conn.Query) error {
-	ctx, cancel := context.WithTimeout(ctx, conn.CallTimeout)
+	timeout := conn.CallTimeout // if it is over, pgx closes the connection, and the server releases the lock
+	if h.lock == nil {
+		timeout = leaseReportTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if h.lock != nil {
 		isUsable := false

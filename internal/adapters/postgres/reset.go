@@ -19,14 +19,14 @@ import (
 // write, because a reset takes a new epoch and token, as a claim does (I3).
 func (a *Admin) ResetCheckpoint(ctx context.Context, stream domain.StreamID) (reset domain.CheckpointReset, err error) {
 	err = a.change(ctx, "reset checkpoint", stream, func(ctx context.Context, op string, q *dbsqlc.Queries) error {
-		if err := requireNoRunner(ctx, q, op, stream); err != nil {
-			return err
-		}
 		row, err := q.CheckpointGetForUpdate(ctx, stream.String())
 		if errors.Is(err, pgx.ErrNoRows) { // its first run has failed meanwhile
 			return noSuchStreamError(ctx, q, op, stream)
 		}
 		if err != nil {
+			return err
+		}
+		if err := requireNoRunner(ctx, q, op, stream); err != nil { // after the row is locked, as a claim takes its lease under that lock
 			return err
 		}
 		reset.Before = toCheckpoint(stream, row)

@@ -45,11 +45,13 @@ func errLeadsBack() error {
 // too soon, or lead in a circle, would read the same pages without end.
 type recovery struct {
 	stepBack stepBackFunc // nil if no page is stored
+	stored   func() int64 // the number of records that are stored or parked so far; nil if nothing is stored
 
-	maxOffset int64 // the greatest offset that any pass has reached
-	steps     int   // the number of steps back since then
-	inPass    bool  // the last recovery began a pass; the pass in which the run began never counts as useless
-	useless   int   // the number of passes in a row that did not get beyond maxOffset
+	maxOffset  int64 // the greatest offset that any pass has reached
+	lastStored int64 // what stored returned at the last repetition
+	steps      int   // the number of steps back since then
+	inPass     bool  // the last recovery began a pass; the pass in which the run began never counts as useless
+	useless    int   // the number of passes in a row that did not get beyond maxOffset
 }
 
 // A stepBackFunc returns where a stored page of the pass begins, see [domain.EventStore.StepBack].
@@ -59,7 +61,7 @@ type stepBackFunc func(ctx context.Context, pass int64, pages int) (start domain
 // final error. It also returns an error of stepBack.
 func (r *recovery) next(ctx context.Context, position domain.Position, lost error) (domain.Position, error) {
 	switch {
-	case position.MaxOffset > r.maxOffset:
+	case r.hasProgress(position, lost):
 		r.maxOffset, r.steps, r.useless = position.MaxOffset, 0, 0
 	case r.inPass:
 		r.useless++
@@ -81,6 +83,20 @@ func (r *recovery) next(ctx context.Context, position domain.Position, lost erro
 	}
 	r.inPass = true
 	return position.NextPass(), nil
+}
+
+// hasProgress reports whether reading has reached new records since the last loss. In a circle the offset grows without new records, so only
+// stored records count there.
+func (r *recovery) hasProgress(position domain.Position, lost error) bool {
+	if !isRepetition(lost) {
+		return position.MaxOffset > r.maxOffset
+	}
+	if r.stored == nil {
+		return false
+	}
+	before := r.lastStored
+	r.lastStored = r.stored()
+	return r.lastStored > before
 }
 
 // finalError returns the error that ends the run.

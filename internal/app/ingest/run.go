@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/pawldata/pawl/internal/app/retry"
@@ -34,8 +35,7 @@ type Options struct {
 	// takes it for as large as the page before. The first page that waits may have any size. If MaxBufferBytes is 0, Run fetches a page only after the page before it is stored.
 	MaxBufferBytes int64
 
-	MaxPages int           // Run stops after this many pages; 0 if there is no limit
-	MaxTime  time.Duration // Run stops after this time; 0 if there is no limit
+	MaxPages int // Run stops after this many pages; 0 if there is no limit
 
 	// Grace is the greatest time for which Run decodes and stores pages after it was asked to stop. A transaction that is not committed then
 	// is rolled back.
@@ -45,10 +45,6 @@ type Options struct {
 // ErrMaxPages is wrapped by the error of a run that has stored MaxPages pages and is not at the end of the pass. The error's kind is
 // domain.Stopped.
 var ErrMaxPages = errors.New("as asked")
-
-// ErrMaxTime is wrapped by the error of a run that was stopped by MaxTime and is not at the end of the pass. The error's kind is
-// domain.Stopped.
-var ErrMaxTime = errors.New("as asked, when its time was over")
 
 // An Observer is notified of each step of a run. Run calls the methods of FetchObserver from one goroutine, and the methods of
 // StoreObserver from another one, because it fetches a page while it stores earlier pages. Each goroutine calls its methods in order and
@@ -119,8 +115,7 @@ func New(
 // domain.Fenced. If the database was set back to an earlier state, Run returns domain.SetBack.
 //
 // When ctx ends, Run ends a wait at once, stores the pages that it has fetched, and then returns domain.Stopped. It does so for at most
-// Options.Grace after the end of ctx. Of each page, either all is stored or nothing. When Options.MaxTime is over, Run does the same, and
-// returns an error that wraps ErrMaxTime.
+// Options.Grace after the end of ctx. Of each page, either all is stored or nothing.
 //
 // The summary describes the run even if Run returns an error. If it is unknown whether the last pages were committed, the
 // summary does not count them. If Run could not claim the stream, the summary's pass is 0.
@@ -132,30 +127,11 @@ func New(
 func (r *Runner) Run(ctx context.Context) (domain.Summary, error) {
 	sum := summary{Summary: domain.Summary{Stream: r.opts.Stream}, began: time.Now()}
 	r.outage = r.opts.Outage.Budget()
-	ctx, cancel := limitTime(ctx, r.opts.MaxTime)
-	defer cancel()
 	checkpoint, err := r.claim(ctx)
 	if err == nil {
 		checkpoint, err = r.readPass(ctx, checkpoint, &sum)
 	}
-	if domain.KindOf(err) == domain.Stopped && errors.Is(context.Cause(ctx), ErrMaxTime) {
-		err = maxTimeError(r.opts.MaxTime, checkpoint)
-	}
 	return sum.endAt(checkpoint), err
-}
-
-// limitTime returns a context that ends with the cause ErrMaxTime after the time limit, or never by itself if limit is 0. The caller must
-// call cancel.
-func limitTime(ctx context.Context, limit time.Duration) (limited context.Context, cancel func()) {
-	limited, end := context.WithCancelCause(ctx)
-	if limit == 0 {
-		return limited, func() { end(nil) }
-	}
-	timer := time.AfterFunc(limit, func() { end(ErrMaxTime) })
-	return limited, func() {
-		timer.Stop()
-		end(nil)
-	}
 }
 
 // readPass reads the stream from the claimed checkpoint to the end of the pass. It returns the checkpoint after the last page that is
@@ -168,6 +144,9 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 	fetcher := newFetcher(r.source, r.observer, r.opts.Retry, r.opts.PageSize, start, claimed.HeldUntil)
 	fetcher.hold.save = func(ctx context.Context, until time.Time) error { return r.store.Hold(ctx, claimed, until) }
 	fetcher.recovery.stepBack = r.stepBack
+	var stored atomic.Int64 // read by the goroutine that fetches
+	stored.Store(claimed.Inserted + claimed.Parked)
+	fetcher.recovery.stored, fetcher.recovery.lastStored = stored.Load, stored.Load()
 	if claimed.LeadsBack {
 		fetcher.next.lost = errLeadsBack()
 	}
@@ -195,6 +174,7 @@ func (r *Runner) readPass(ctx context.Context, claimed domain.Checkpoint, sum *s
 		}
 		prefetcher.batchStored(len(pages))
 		checkpoint = res.Checkpoint
+		stored.Store(checkpoint.Inserted + checkpoint.Parked)
 		sum.add(batch, res) // the counts of res come from the database (I5)
 		r.observer.Committed(batch, res)
 		r.release(batch)
@@ -210,14 +190,6 @@ func maxPagesError(pages int, checkpoint domain.Checkpoint) error {
 	return &domain.Error{
 		Kind: domain.Stopped, Code: domain.CodePageLimitReached, Op: fmt.Sprintf("stopped after page %d of this run", pages),
 		Err: fmt.Errorf("%w, %s", ErrMaxPages, readBefore(checkpoint)),
-	}
-}
-
-// maxTimeError returns the error of a run that was stopped by its time limit.
-func maxTimeError(limit time.Duration, checkpoint domain.Checkpoint) error {
-	return &domain.Error{
-		Kind: domain.Stopped, Code: domain.CodeTimeLimitReached, Op: fmt.Sprintf("stopped after %s", limit),
-		Err: fmt.Errorf("%w, %s", ErrMaxTime, readBefore(checkpoint)),
 	}
 }
 

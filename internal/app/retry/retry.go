@@ -36,6 +36,10 @@ type Policy struct {
 	// LongestBackoff is the greatest wait after a failure; 0 stands for the greatest wait of this package.
 	LongestBackoff time.Duration
 
+	// IsHopeless reports whether no further attempt can succeed, for example because the server has ended and nobody starts it again. It is
+	// called after each failure. It may be nil.
+	IsHopeless func() bool
+
 	// Remedy is added to the error that ends the work because MaxTime has passed. It may be 0.
 	Remedy domain.Remedy
 
@@ -229,6 +233,8 @@ func (b *Budget) afterFailure(err error) (Wait, error) {
 		if failures > 1 {
 			err = fmt.Errorf("stopped after %d attempts: %w", failures, err)
 		}
+		return Wait{}, err
+	case b.policy.IsHopeless != nil && b.policy.IsHopeless():
 		return Wait{}, err
 	case !givesUpAt.IsZero() && !now.Before(givesUpAt):
 		return Wait{}, b.timeError(err, now, failures)

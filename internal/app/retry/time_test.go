@@ -155,3 +155,19 @@ func TestBudget_Outage(t *testing.T) {
 		})
 	}
 }
+
+// TestDo_Hopeless checks that a policy makes no further attempt once none can succeed.
+func TestDo_Hopeless(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		attempts, began := 0, time.Now()
+		policy := retry.Policy{MaxTime: time.Hour, Jitter: maxJitter, IsHopeless: func() bool { return attempts == 3 }}
+		err := policy.Do(t.Context(), func(retry.Wait) {}, func(context.Context) error {
+			attempts++
+			return newError(domain.Transient)
+		})
+		if domain.KindOf(err) != domain.Transient || attempts != 3 || time.Since(began) > time.Minute {
+			t.Errorf("got %v after %d attempts and %s, want Transient after 3", err, attempts, time.Since(began))
+		}
+	})
+}

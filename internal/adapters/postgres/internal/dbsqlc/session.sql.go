@@ -159,7 +159,7 @@ SELECT set_config('lock_timeout', '2s', $1), set_config('statement_timeout', '10
 `
 
 // Sets the limits of a runner's reports, for the transaction or for the whole session. No other session waits long for a report, and a report
-// waits for nothing: not for a lock, and not for the disk, so that it does not slow down the commits of the pages.
+// waits at most 2 s for a lock, and never for the disk, so that it does not slow down the commits of the pages.
 func (q *Queries) SessionReport(ctx context.Context, isLocal bool) error {
 	_, err := q.db.Exec(ctx, sessionReport, isLocal)
 	return err

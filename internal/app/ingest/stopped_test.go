@@ -8,13 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/pawldata/pawl/internal/app/ingest"
 	"github.com/pawldata/pawl/internal/domain"
 	"github.com/pawldata/pawl/internal/domain/domaintest"
 )
 
-// TestRun_MaxTime checks that a run stops when its time is over, whatever it does then, and that the next run continues after it.
-func TestRun_MaxTime(t *testing.T) {
+// TestRun_Stopped checks that a run stops when its context ends, whatever it does then, and that the next run continues after it.
+func TestRun_Stopped(t *testing.T) {
 	t.Parallel()
 	const records = 10 // five pages
 	slowPages := func(int) (*domain.Page, error) {
@@ -50,21 +49,22 @@ func TestRun_MaxTime(t *testing.T) {
 				f := newFixture()
 				store := f.store
 				f.store = &flakyStore{EventStore: store, claimErrs: slices.Clone(tt.claimErrs)}
-				f.opts.MaxTime = tt.maxTime
+				ctx, cancel := context.WithCancel(t.Context())
+				defer time.AfterFunc(tt.maxTime, cancel).Stop()
+				defer cancel()
 				source := &freeSource{records: records, pageBytes: []int64{10}, fail: tt.fail}
 				began := time.Now()
-				sum, err := f.run(t.Context(), source)
+				sum, err := f.run(ctx, source)
 				if took := time.Since(began); took > tt.wantAfter {
 					t.Errorf("the run took %s, want at most %s", took, tt.wantAfter)
 				}
-				isAsked := errors.Is(err, ingest.ErrMaxTime) && domain.KindOf(err) == domain.Stopped
-				if isAsked == tt.wantDone || tt.wantDone && err != nil {
+				if isStopped := domain.KindOf(err) == domain.Stopped; isStopped == tt.wantDone || tt.wantDone && err != nil {
 					t.Errorf("got error %v, want the stream to be done: %t", err, tt.wantDone)
 				}
 				if sum.Inserted != tt.wantStored {
 					t.Errorf("got %d stored, want %d", sum.Inserted, tt.wantStored)
 				}
-				f.store, f.opts.MaxTime, source.fail = store, 0, nil
+				f.store, source.fail = store, nil
 				if _, err := f.run(t.Context(), source); err != nil {
 					t.Fatal(err)
 				}
