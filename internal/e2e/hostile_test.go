@@ -92,7 +92,7 @@ var hostileResults = map[mockapi.FaultKind]hostileResult{
 	"stray-end":          {exitData, "1000 of 3000"},
 	"no-cursor":          {exitData, "there is no nextCursor"},
 	"repeat-cursor":      {exitData, "does not advance"},
-	"cycle-cursor":       {exitData, "leads back to where it has been"},
+	"cycle-cursor":       {exitRetryLater, "passes in a row lost their cursor"},
 	"last-cursor":        {exitDone, ""},
 	"empty-tail":         {exitDone, ""},
 	"total-moves":        {exitDone, ""},
