@@ -57,7 +57,7 @@ func buildAndTest(m *testing.M) int {
 	if isTestSelected("TestCompose") {
 		go buildImagesOnce()
 	}
-	return pgtest.Main(m)
+	return pgtest.Run(m) // not Main, because the library of the proxy leaves goroutines behind
 }
 
 // isTestSelected reports whether the flags of `go test` let the test with this name run.

@@ -42,22 +42,28 @@ import (
 // stopTimeout limits the time of each clean-up. So if a server does not answer, the test fails and the others continue.
 const stopTimeout = 30 * time.Second
 
-// Main runs the tests of a package and then stops the server that they used, if pgtest started it. It returns the exit code
-// of the process. If the tests have left a goroutine behind, the exit code is not 0.
+// Main does what [Run] does. If the tests have left a goroutine behind, the exit code is not 0.
 func Main(m *testing.M) int {
-	shared.enterMain()
-	code := m.Run()
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	if err := shared.close(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "pgtest: stop the server:", err)
-	}
+	code := Run(m)
 	// The client of the container engine keeps a connection that nobody can close.
 	idle := goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop")
 	idleWriter := goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop")
 	if err := goleak.Find(idle, idleWriter); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, "pgtest: the tests left goroutines behind:", err)
 		code = 1
+	}
+	return code
+}
+
+// Run runs the tests of a package and then stops the server that they used, if pgtest started it. It returns the exit code
+// of the process.
+func Run(m *testing.M) int {
+	shared.enterMain()
+	code := m.Run()
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if err := shared.close(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "pgtest: stop the server:", err)
 	}
 	return code
 }
