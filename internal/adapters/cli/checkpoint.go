@@ -65,7 +65,7 @@ func (c *checkpointResetCommand) Run(s *session) error {
 	}
 	before, stream := reset.Before, s.settings.Stream
 	if before.IsAtHead() {
-		_, err = fmt.Fprintf(s.Stdout, "stream %s: the next run reads from the first page already; nothing was changed\n", stream)
+		_, err = fmt.Fprintf(s.Stdout, "stream %s: the next run reads from the first page already\n", stream)
 		return outputError(err)
 	}
 	_, err = fmt.Fprintf(s.Stdout, "stream %s: the next run reads from the first page, in pass %d; it was in pass %d, at position %s.\n"+

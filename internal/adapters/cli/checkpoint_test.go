@@ -166,14 +166,14 @@ func TestCheckpointReset_Results(t *testing.T) {
 	}{
 		{
 			name: "at the head", calls: 1, admin: fakeResetter{reset: domain.CheckpointReset{Before: atHead, After: atHead}},
-			stdout: "stream datasync: the next run reads from the first page already; nothing was changed\n",
+			stdout: "stream datasync: the next run reads from the first page already\n",
 		},
 		{name: "a runner is alive", admin: fakeResetter{err: fenced}, code: cli.ExitFenced, calls: 6, stderr: "pid 4711 on web1"},
 		{name: "a runner has a lease", admin: fakeResetter{err: &leased}, code: cli.ExitFenced, calls: 1, stderr: "pid 4711 on web1"},
 		{
 			name: "a runner has just ended", calls: 3,
 			admin:  fakeResetter{err: fenced, fails: 2, reset: domain.CheckpointReset{Before: atHead, After: atHead}},
-			stdout: "stream datasync: the next run reads from the first page already; nothing was changed\n",
+			stdout: "stream datasync: the next run reads from the first page already\n",
 		},
 		{name: "an older schema", schemaErr: outdated, code: cli.ExitSettings, stderr: "run `pawl migrate`"},
 	} {
