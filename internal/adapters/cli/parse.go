@@ -101,9 +101,10 @@ func commandLineError(err error) error {
 	return failure
 }
 
-// mayHoldSecret reports whether a text from the command line may hold a URL with a password.
+// mayHoldSecret reports whether a text from the command line may hold a URL with a password, or the assignment of a secret.
 func mayHoldSecret(text string) bool {
-	return strings.Contains(text, "://") || strings.Contains(text, "@")
+	assignsSecret := func(name string) bool { return strings.Contains(text, name+"=") }
+	return strings.Contains(text, "://") || strings.Contains(text, "@") || slices.ContainsFunc(settings.SecretNames(), assignsSecret)
 }
 
 // withoutAdvice returns err, an error of kong, without kong's advice to write --flag="-1", because no flag of pawl takes a negative value.

@@ -138,6 +138,7 @@ func TestMain_SecretArgument(t *testing.T) {
 	const secret = "postgres://u:" + password + "@h/d"
 	for _, args := range [][]string{
 		{"run", secret},
+		{"run", "API_KEY=" + password},
 		{secret},
 		{"run", "--url", secret},
 		{"help", secret},
