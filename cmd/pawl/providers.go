@@ -95,8 +95,8 @@ func newTracing(ctx context.Context, s cli.Settings, options cli.RunOptions) (*t
 func newOptions(s cli.Settings, options cli.RunOptions, client *datasync.Client) ingest.Options {
 	return ingest.Options{
 		Stream: s.Stream, SourceURL: client.SourceURL(), PageSize: s.PageSize, MaxRejectRatio: s.RejectRatio,
-		NewPass: options.NewPass, AcceptShortEnd: options.AcceptShortEnd, Retry: options.Retry, Outage: options.Outage, MaxBufferBytes: s.MaxBuffer, MaxPages: options.MaxPages,
-		Grace: s.Grace,
+		NewPass: options.NewPass, AcceptShortEnd: options.AcceptShortEnd, Retry: options.Retry, Outage: options.Outage,
+		MaxBufferBytes: s.MaxBuffer, MaxPages: options.MaxPages, Grace: s.Grace,
 	}
 }
 
@@ -208,5 +208,7 @@ func openDatabase(
 	if err != nil {
 		return cli.Database{}, nil, err
 	}
-	return cli.Database{URL: server.URL(), Name: filepath.Clean(dir), Bin: server.Bin(), Explain: server.Explain, HasEnded: server.HasEnded}, server.Close, nil
+	return cli.Database{
+		URL: server.URL(), Name: filepath.Clean(dir), Bin: server.Bin(), Explain: server.Explain, HasEnded: server.HasEnded,
+	}, server.Close, nil
 }

@@ -50,7 +50,8 @@ type EventStore interface {
 	//   - Invalid: the stream has pages from another source URL.
 	//   - Transient: the claim may succeed later.
 	//
-	// The store may be unable to see another runner, because that runner has lost its connection, or its lease has ended. Then the claim succeeds, and the other runner can no longer write: only the newest claim may write (I3).
+	// The store may be unable to see another runner, because that runner has lost its connection, or its lease has ended. Then the
+	// claim succeeds, and the other runner can no longer write: only the newest claim may write (I3).
 	Claim(ctx context.Context, stream StreamID, sourceURL string) (Checkpoint, error)
 
 	// Commit does all of this in one transaction:
@@ -76,7 +77,8 @@ type EventStore interface {
 	//
 	// Commit returns one of these kinds of error:
 	//   - Fenced or SetBack: the durable checkpoint is no longer b.Start, see [Checkpoint.CheckMove].
-	//   - BadPage: a page repeats an earlier page of its pass, one that ends at or before its start (Error.Repeats), or [EndEvidence.Check] returned BadPage for the end of the pass.
+	//   - BadPage: a page repeats an earlier page of its pass, one that ends at or before its start (Error.Repeats), or
+	//     [EndEvidence.Check] returned BadPage for the end of the pass.
 	//   - Unconfirmed: [EndEvidence.Check] requires a second answer that confirms the end.
 	//   - TooManyRejects: a page has more than MaxParked rejects that were not parked before. A reject that is not stored
 	//     because of MaxOpenDeadLetters counts too.

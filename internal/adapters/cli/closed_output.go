@@ -62,8 +62,8 @@ func (w watchedOutput) SyscallConn() (syscall.RawConn, error) {
 	return nil, errors.ErrUnsupported
 }
 
-// withClosedOutput returns err. If err is a consequence of an output that nobody reads any more, withClosedOutput returns a Stopped error, and
-// isSilent is true if only the output is missing: whoever closed it, for example with `| head -1`, wanted no more.
+// withClosedOutput returns err. If err is a consequence of an output that nobody reads any more, it returns a Stopped error instead. It also
+// reports whether only the output is missing: whoever closed it, for example with `| head -1`, wanted no more.
 func (s *session) withClosedOutput(err error) (isSilent bool, result error) {
 	isSilent = domain.CodeOf(err) == domain.CodeOutputFailed
 	isStopped := domain.KindOf(err) == domain.Stopped && domain.CodeOf(err) == domain.CodeStopped

@@ -99,12 +99,9 @@ func (s *session) withFolderHint(err error) error {
 	if failure == nil || failure.Remedy != domain.OtherFolder || s.folderHint == "" {
 		return err
 	}
-	hinted := *failure
-	hinted.Remedy, hinted.Hint = 0, s.folderHint
-	if failure.Hint != "" {
-		hinted.Hint = failure.Hint + "; " + s.folderHint
-	}
-	return &hinted
+	hinted := addHint(failure, s.folderHint)
+	hinted.Remedy = 0
+	return hinted
 }
 
 // consentToDownload returns nil if this release of PostgreSQL may be downloaded: the setting allows it, or the user at a terminal does.

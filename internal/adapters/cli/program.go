@@ -255,11 +255,16 @@ func (s *session) withOrigin(err error) error {
 	if origin == "" || failure == nil {
 		return err
 	}
+	return addHint(failure, what+" is "+origin)
+}
+
+// addHint returns a copy of failure with one more hint.
+func addHint(failure *domain.Error, hint string) *domain.Error {
 	hinted := *failure
-	hinted.Hint = what + " is " + origin
 	if failure.Hint != "" {
-		hinted.Hint = failure.Hint + "; " + hinted.Hint
+		hint = failure.Hint + "; " + hint
 	}
+	hinted.Hint = hint
 	return &hinted
 }
 

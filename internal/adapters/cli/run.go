@@ -62,15 +62,15 @@ func (c *runCommand) Run(s *session) error {
 	var cancel func()
 	s.ctx, cancel = limitTime(s.ctx, c.For)
 	defer cancel()
-	err := c.ingest(s)
+	err := c.readStream(s)
 	if s.isTimeOver(err) && !errors.Is(err, errTimeIsOver) { // the run had not begun
 		return timeLimitError(c.For, "before it had the stream: "+err.Error())
 	}
 	return err
 }
 
-// ingest reads the stream into the database, and prints the summary.
-func (c *runCommand) ingest(s *session) error {
+// readStream reads the stream into the database, and prints the summary.
+func (c *runCommand) readStream(s *session) error {
 	s.stopHint = "run it again to continue after the last page stored"
 	db, closeDatabase, err := s.openDatabase(mayCreate)
 	if err != nil {
@@ -83,7 +83,9 @@ func (c *runCommand) ingest(s *session) error {
 	tracker := progress.NewTracker(c.NewPass)
 	observer := observers{&logObserver{log: s.log, newPass: c.NewPass, live: s.showsLiveLine()}, tracker}
 	warn := func(problem string, cause error) { s.log.Warn(problem, "why", cause.Error()) }
-	options := RunOptions{NewPass: c.NewPass, MaxPages: c.MaxPages, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Outage: s.outage(), Warn: warn}
+	options := RunOptions{
+		NewPass: c.NewPass, MaxPages: c.MaxPages, AcceptShortEnd: c.AcceptShortEnd, Retry: s.policy(), Outage: s.outage(), Warn: warn,
+	}
 	runner, release, err := s.wiring.Runner(s.ctx, s.settingsFor(db), options, observer)
 	if err != nil {
 		return err

@@ -110,6 +110,16 @@ func (c config) open(ctx context.Context, dir string, report func(string)) (*Ser
 	return srv, nil
 }
 
+// unsetPostgresVariables removes all variables with a name like PGSERVICE from the environment of this process. pgx.ParseConfig reads them
+// in addition to the URL, and a URL cannot replace all of them. They are meant for another server: the URL of this one is complete.
+func unsetPostgresVariables() {
+	for _, pair := range os.Environ() {
+		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "PG") {
+			_ = os.Unsetenv(name) // it fails only for a name that is not valid
+		}
+	}
+}
+
 // attach registers this process as a user of the server, and starts the server if it does not run. While it does so, attach holds the
 // start lock, so that no other process starts or stops the server.
 func (c config) attach(ctx context.Context, d *serverDir, report func(string)) (*Server, error) {

@@ -21,7 +21,7 @@ func (s *Store) Claim(ctx context.Context, stream domain.StreamID, sourceURL str
 		return domain.Checkpoint{}, err
 	}
 	var claimed domain.Checkpoint
-	err := conn.Transact(ctx, s.pool, "claim stream", func(ctx context.Context, tx pgx.Tx) error {
+	err := conn.Transact(ctx, s.pool, opClaim, func(ctx context.Context, tx pgx.Tx) error {
 		q := dbsqlc.New(tx)
 		row, err := q.CheckpointClaim(ctx, dbsqlc.CheckpointClaimParams{Stream: stream.String(), SourceUrl: sourceURL})
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -63,7 +63,7 @@ func checkUniqueID(ctx context.Context, q *dbsqlc.Queries) error {
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.Invalid, Code: domain.CodeEventsWithoutKey, Op: "claim stream",
+		Kind: domain.Invalid, Code: domain.CodeEventsWithoutKey, Op: opClaim,
 		Err:  errors.New("the table events has no unique key on id, so an event could be stored twice"),
 		Hint: "if a restore did not end, restore the database again; otherwise run: ALTER TABLE events ADD PRIMARY KEY (id)",
 	}
@@ -76,7 +76,7 @@ func sourceURLError(ctx context.Context, q *dbsqlc.Queries, stream domain.Stream
 		return err
 	}
 	return &domain.Error{
-		Kind: domain.Invalid, Code: domain.CodeStreamOtherAddress, Op: "claim stream",
+		Kind: domain.Invalid, Code: domain.CodeStreamOtherAddress, Op: opClaim,
 		Err:    fmt.Errorf("the stream reads from %s, not from %s", stored, sourceURL),
 		Remedy: domain.MoveStream,
 	}

@@ -27,7 +27,7 @@ type guard interface {
 	release(ctx context.Context)
 }
 
-const opGuardStream = "claim stream"
+const opClaim = "claim stream" // the operation of an error of Claim
 
 // guardStream takes the stream with the guard that fits the connections of the pool, and starts the heartbeat. If it returns an error, there
 // is neither a guard nor a heartbeat. A second call takes the stream once more with the same guard.
@@ -37,18 +37,18 @@ func (s *Store) guardStream(ctx context.Context, stream domain.StreamID) error {
 	if s.guard == nil {
 		direct, err := acquireDirect(ctx, s.pool)
 		if err != nil {
-			return conn.Classify(opGuardStream, err)
+			return conn.Classify(opClaim, err)
 		}
 		if direct != nil {
 			s.guard = &sessionLock{pooled: direct, inUse: make(chan struct{}, 1), silentAfter: s.silentAfter}
 		} else {
 			s.guard = &lease{pool: s.pool, row: s.row, silentAfter: s.silentAfter}
-			s.row.leaseFor = leaseDuration
+			s.row.leaseFor = domain.LeaseDuration
 		}
 	}
 	if err := s.guard.take(ctx, stream); err != nil {
 		s.releaseGuard(ctx)
-		return conn.Classify(opGuardStream, err)
+		return conn.Classify(opClaim, err)
 	}
 	s.startHeartbeat(ctx)
 	return nil
@@ -159,9 +159,6 @@ type lease struct {
 	silentAfter time.Duration // see Store
 }
 
-// leaseDuration is how long a lease lasts after a report of its runner. A runner that misses a few reports keeps its stream.
-const leaseDuration = domain.LeaseDuration
-
 // take implements guard.
 func (l *lease) take(ctx context.Context, stream domain.StreamID) error {
 	return l.check(ctx, dbsqlc.New(l.pool), stream)
@@ -192,7 +189,7 @@ func (l *lease) check(ctx context.Context, q *dbsqlc.Queries, stream domain.Stre
 
 // checkLease returns Fenced if another process than holder has a lease on the stream.
 func checkLease(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, holder domain.UUID) error {
-	other, err := q.RunnerLease(ctx, dbsqlc.RunnerLeaseParams{Stream: stream.String(), Holder: holder, MaxMs: leaseDuration.Milliseconds()})
+	other, err := q.RunnerLease(ctx, dbsqlc.RunnerLeaseParams{Stream: stream.String(), Holder: holder, MaxMs: domain.LeaseDuration.Milliseconds()})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}
@@ -201,25 +198,31 @@ func checkLease(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, 
 	}
 	rest := time.Duration(other.RestMs) * time.Millisecond
 	return &domain.Error{
-		Kind: domain.Fenced, Code: domain.CodeStreamHeld, Op: opGuardStream, Holder: domain.HolderLeased, Until: time.Now().Add(rest),
-		Err: fmt.Errorf("another runner holds stream %s: pid %d on %s, since %s",
-			stream, other.Pid, other.Host, other.Since.Local().Format(timeLayout)),
+		Kind: domain.Fenced, Code: domain.CodeStreamHeld, Op: opClaim, Holder: domain.HolderLeased, Until: time.Now().Add(rest),
+		Err:    fmt.Errorf("%w: %s", heldError(stream), describeRunner(other.Pid, other.Host, other.Since)),
 		Remedy: domain.WaitForRunner,
 	}
 }
 
-// timeLayout is how an error shows a time to a person.
-const timeLayout = time.DateTime + " MST"
+// heldError returns the beginning of an error about a stream that another runner holds.
+func heldError(stream domain.StreamID) error {
+	return fmt.Errorf("another runner holds stream %s", stream)
+}
+
+// describeRunner returns which process a runner is, and since when it has its stream.
+func describeRunner(pid int64, host string, since time.Time) string {
+	return fmt.Sprintf("pid %d on %s, since %s", pid, host, since.Local().Format(time.DateTime+" MST"))
+}
 
 // lockHolderError returns the Fenced error for a stream whose lock another runner holds. The error says which process this is and since when,
 // if that runner has reported it. It also says whether the runner seems to be alive, if PostgreSQL shows it.
 func lockHolderError(ctx context.Context, q *dbsqlc.Queries, stream domain.StreamID, silentAfter time.Duration) error {
 	fenced := &domain.Error{
-		Kind: domain.Fenced, Code: domain.CodeStreamHeld, Op: opGuardStream, Err: fmt.Errorf("another runner holds stream %s", stream),
+		Kind: domain.Fenced, Code: domain.CodeStreamHeld, Op: opClaim, Err: heldError(stream),
 		Remedy: domain.WaitForRunner,
 	}
 	if runner, err := q.RunnerHolder(ctx, stream.String()); err == nil { // otherwise the error only says less
-		fenced.Err = fmt.Errorf("%w: pid %d on %s, since %s", fenced.Err, runner.Pid, runner.Host, runner.Since.Local().Format(timeLayout))
+		fenced.Err = fmt.Errorf("%w: %s", fenced.Err, describeRunner(runner.Pid, runner.Host, runner.Since))
 	}
 	holder, err := q.SessionLockHolder(ctx, stream.String())
 	if err != nil || holder.IdleSeconds < 0 { // the lock may be free by now, or the role may not see the holder

@@ -31,7 +31,7 @@ func isRepetition(err error) bool {
 	return failure != nil && failure.Kind == domain.BadPage && failure.Repeats
 }
 
-// errLeadsBack is the reason for which a run does not begin at the cursor of its checkpoint.
+// errLeadsBack returns the reason for which a run does not begin at the cursor of its checkpoint.
 func errLeadsBack() error {
 	return repeatsError("the stored cursor leads back to where this pass has been")
 }
@@ -110,4 +110,25 @@ func (r *recovery) finalError(lost error) error {
 		final.Hint = "run it again later; if it stays, tell the API's operator that its cursors lead in a circle"
 	}
 	return final
+}
+
+// A cycleDetector detects cursors that form a cycle (Brent's algorithm). It saves only one cursor and compares each later cursor
+// with the saved one, so it needs constant memory. After 1, 2, 4, 8 and so on steps it saves another cursor. So it detects a
+// cycle of n pages at most 3n steps after the cycle begins.
+type cycleDetector struct {
+	saved domain.Cursor
+	steps int // the number of steps since the cursor was saved
+	limit int // the number of steps after which another cursor is saved
+}
+
+// isCycle reports whether next is the saved cursor.
+func (d cycleDetector) isCycle(next domain.Cursor) bool { return next != "" && next == d.saved }
+
+// advance returns the detector for the page at the cursor next, one step later. It may save this cursor.
+func (d cycleDetector) advance(next domain.Cursor) cycleDetector {
+	d.steps++
+	if d.steps < d.limit {
+		return d
+	}
+	return cycleDetector{saved: next, limit: max(1, 2*d.limit)}
 }

@@ -32,7 +32,8 @@ type Options struct {
 	AcceptShortEnd bool
 
 	// MaxBufferBytes bounds the bytes of the pages that wait to be stored. The size of a page is not known before it is fetched, so Run
-	// takes it for as large as the page before. The first page that waits may have any size. If MaxBufferBytes is 0, Run fetches a page only after the page before it is stored.
+	// takes it for as large as the page before. The first page that waits may have any size. If MaxBufferBytes is 0, Run fetches a page
+	// only after the page before it is stored.
 	MaxBufferBytes int64
 
 	MaxPages int // Run stops after this many pages; 0 if there is no limit

@@ -71,7 +71,8 @@ func claimDeadline(fenced *domain.Error, began, firstLease time.Time) time.Time 
 	return began.Add(5 * time.Second) // longer than for a holder that is alive, shorter than for one that is silent
 }
 
-// stepBack is the stepBackFunc of a run. It is called while the run commits, so it has its own time limit for a database that is away.
+// stepBack returns where an earlier page begins, see stepBackFunc. It is called while the run commits, so it has its own time limit for a
+// database that is away.
 func (r *Runner) stepBack(ctx context.Context, pass int64, pages int) (start domain.PageStart, ok bool, err error) {
 	err = r.opts.Outage.Do(ctx, r.observer.Waiting, func(ctx context.Context) (err error) {
 		start, ok, err = r.store.StepBack(ctx, r.opts.Stream, pass, pages)
